@@ -1,0 +1,389 @@
+//! The ledger of one shard: which pair of post and subscriber was owed, and what became of it.
+//!
+//! A pair is **owed** if the subscriber was confirmed connected at least [`CONFIRMED_BEFORE_NS`]
+//! before the post's intended time and stayed connected until its deadline (METHOD section 1). That
+//! is known only at the deadline, so a post is **settled** then, in the order of the schedule: until
+//! then its row holds one arrival time per subscriber, afterwards one bit per pair still missing.
+//!
+//! Invariants: `owed = delivered + late + missing` for every post at any moment after it settled; an
+//! arrival costs one store, no lock, no allocation (a post costs one); memory is
+//! `8 B x subscribers x posts in one deadline`, and `1 bit x subscribers` for a post that was not
+//! complete at its deadline.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::SECOND_NS;
+use crate::marker::Marker;
+
+/// A subscriber must have been connected this long before a post to be owed it.
+pub const CONFIRMED_BEFORE_NS: u64 = SECOND_NS;
+/// Pairs of realtime stamps and monotonic times may disagree by this much.
+const CLOCK_SLACK_NS: u64 = 1_000_000;
+/// Extra copies of one unsettled post that are remembered one by one; more are counted only.
+const EXTRA_COPIES_MAX: usize = 1 << 20;
+/// Posts looked at to decide whether an arrival was overtaken by a later one of its writer.
+const REORDER_SCAN_MAX: u32 = 100_000;
+/// No arrival yet. Run times start above it.
+const NONE: u64 = 0;
+
+/// One schedule to keep the ledger of.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    /// The `run` of the markers that belong to it.
+    pub run: u32,
+    /// Run time of the schedule's start.
+    pub base_ns: u64,
+    /// Intended times since `base_ns`, by sequence.
+    pub offsets_ns: Arc<[u64]>,
+    /// A delivery after this long is late.
+    pub deadline_ns: u64,
+}
+
+/// Counts of one post, or sums of many: `owed = delivered + late + missing`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pairs owed.
+    pub owed: u32,
+    /// Arrived within the deadline.
+    pub delivered: u32,
+    /// Arrived after it.
+    pub late: u32,
+    /// Never arrived.
+    pub missing: u32,
+    /// Extra copies of owed pairs.
+    pub duplicate: u32,
+    /// First copies that came after a later post of the same writer.
+    pub reordered: u32,
+    /// Copies that nobody was owed.
+    pub unexpected: u32,
+    /// Pairs not owed: the subscriber was not connected for long enough.
+    pub not_owed: u32,
+}
+
+/// A post at its deadline, as one shard saw it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettledPost {
+    /// Its sequence.
+    pub seq: u32,
+    /// Pairs owed in this shard.
+    pub owed: u32,
+    /// Arrival - intended time of the owed pairs that arrived in time, in no order.
+    pub latencies_ns: Vec<u64>,
+}
+
+/// What one subscriber did not get in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// Owed pairs that never arrived.
+    pub missing: u32,
+    /// Owed pairs that arrived late.
+    pub late: u32,
+}
+
+/// The whole ledger of one shard at the end of a pass.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// By sequence.
+    pub posts: Vec<Counts>,
+    /// By subscriber of the shard; of the posts from `first_judged` on.
+    pub misses: Vec<Misses>,
+    /// Arrivals with a marker of another run or of a post that was not due.
+    pub foreign: u64,
+}
+
+/// From when until when a subscriber was connected.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    confirmed_ns: u64,
+    lost_ns: u64,
+}
+
+impl Life {
+    fn owes(&self, intended_ns: u64, deadline_ns: u64) -> bool {
+        self.confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) <= intended_ns
+            && self.lost_ns > intended_ns + deadline_ns
+    }
+}
+
+/// A post that is not settled.
+#[derive(Debug, Default)]
+struct Row {
+    writer: u16,
+    /// Arrival by subscriber; empty until the first one.
+    arrivals_ns: Vec<u64>,
+    /// Subscribers of extra copies.
+    extra: Vec<u32>,
+    reordered: u32,
+    uncounted_extra: u32,
+}
+
+/// A post that is settled.
+#[derive(Debug)]
+struct Settled {
+    counts: Counts,
+    writer: u16,
+    /// Bit set: owed and not here yet. `None` when nothing is missing.
+    missing: Option<Box<[u64]>>,
+}
+
+/// The ledger of one shard. Subscribers are numbered from 0 within it.
+#[derive(Debug)]
+pub struct Ledger {
+    lives: Vec<Life>,
+    highest_seq: Vec<Option<u32>>,
+    pass: Pass,
+    /// Posts to account for: the whole schedule, or less after [`Ledger::cut`].
+    posts: u32,
+    settled: Vec<Settled>,
+    /// Rows of the posts from `settled.len()` on.
+    open: VecDeque<Row>,
+    late_by_subscriber: Vec<(u32, u32)>,
+    outstanding: u64,
+    foreign: u64,
+}
+
+impl Ledger {
+    /// A ledger of this many subscribers, none connected, and no post.
+    pub fn new(subscribers: u32) -> Self {
+        let never = Life { confirmed_ns: u64::MAX, lost_ns: u64::MAX };
+        Self {
+            lives: vec![never; subscribers as usize],
+            highest_seq: vec![None; subscribers as usize],
+            pass: Pass { run: 0, base_ns: 0, offsets_ns: Arc::new([]), deadline_ns: 0 },
+            posts: 0,
+            settled: Vec::new(),
+            open: VecDeque::new(),
+            late_by_subscriber: Vec::new(),
+            outstanding: 0,
+            foreign: 0,
+        }
+    }
+
+    /// The subscriber's connection is confirmed.
+    pub fn confirm(&mut self, subscriber: u32, now_ns: u64) {
+        self.lives[subscriber as usize] = Life { confirmed_ns: now_ns, lost_ns: u64::MAX };
+    }
+
+    /// The subscriber's connection is lost. There is no second life: nothing is owed from then on.
+    pub fn lose(&mut self, subscriber: u32, now_ns: u64) {
+        self.lives[subscriber as usize].lost_ns = now_ns;
+    }
+
+    /// Starts a new schedule; the subscribers stay.
+    pub fn begin(&mut self, pass: Pass) {
+        self.posts = u32::try_from(pass.offsets_ns.len()).unwrap_or(u32::MAX);
+        self.settled = Vec::with_capacity(self.posts as usize);
+        self.open.clear();
+        self.highest_seq.fill(None);
+        self.late_by_subscriber.clear();
+        self.outstanding = 0;
+        self.foreign = 0;
+        self.pass = pass;
+    }
+
+    /// The schedule was stopped: only its first `posts` count.
+    pub fn cut(&mut self, posts: u32) {
+        self.posts = self.posts.min(posts).max(self.settled.len() as u32);
+    }
+
+    /// A frame with `marker` arrived at `subscriber`.
+    #[inline]
+    pub fn arrive(&mut self, subscriber: u32, marker: Marker, arrival_ns: u64) {
+        if marker.run != self.pass.run
+            || marker.seq >= self.posts
+            || self.intended_ns(marker.seq) > arrival_ns + CLOCK_SLACK_NS
+        {
+            self.foreign += 1;
+            return;
+        }
+        if (marker.seq as usize) < self.settled.len() {
+            self.arrive_settled(subscriber, marker.seq);
+            return;
+        }
+        let index = marker.seq as usize - self.settled.len();
+        if index >= self.open.len() {
+            self.open.resize_with(index + 1, Row::default);
+        }
+        let row = &mut self.open[index];
+        if row.arrivals_ns.is_empty() {
+            row.arrivals_ns = vec![NONE; self.lives.len()];
+            row.writer = marker.writer;
+        }
+        let slot = &mut row.arrivals_ns[subscriber as usize];
+        if *slot == NONE {
+            *slot = arrival_ns.max(1);
+            self.note_order(subscriber, marker);
+        } else if row.extra.len() < EXTRA_COPIES_MAX {
+            row.extra.push(subscriber);
+        } else {
+            row.uncounted_extra += 1;
+        }
+    }
+
+    /// Keeps the highest sequence of each subscriber and counts first copies that were overtaken.
+    #[inline]
+    fn note_order(&mut self, subscriber: u32, marker: Marker) {
+        let highest = &mut self.highest_seq[subscriber as usize];
+        match *highest {
+            Some(seen) if seen > marker.seq => {
+                if self.was_overtaken(subscriber, marker, seen) {
+                    let index = marker.seq as usize;
+                    let settled = self.settled.len();
+                    match self.settled.get_mut(index) {
+                        Some(post) => post.counts.reordered += 1,
+                        None => self.open[index - settled].reordered += 1,
+                    }
+                }
+            }
+            _ => *highest = Some(marker.seq),
+        }
+    }
+
+    /// A later post of the same writer reached the subscriber first.
+    fn was_overtaken(&self, subscriber: u32, marker: Marker, seen: u32) -> bool {
+        (marker.seq + 1..=seen).take(REORDER_SCAN_MAX as usize).any(|seq| {
+            let index = seq as usize;
+            match self.settled.get(index) {
+                Some(post) => {
+                    post.writer == marker.writer
+                        && self.owes(subscriber, seq)
+                        && !post.missing.as_ref().is_some_and(|bits| bit(bits, subscriber))
+                }
+                None => self.open.get(index - self.settled.len()).is_some_and(|row| {
+                    row.writer == marker.writer
+                        && row.arrivals_ns.get(subscriber as usize).is_some_and(|&at| at != NONE)
+                }),
+            }
+        })
+    }
+
+    /// An arrival after the deadline: late, an extra copy, or owed to nobody.
+    fn arrive_settled(&mut self, subscriber: u32, seq: u32) {
+        let owed = self.owes(subscriber, seq);
+        let post = &mut self.settled[seq as usize];
+        let counts = &mut post.counts;
+        if !owed {
+            counts.unexpected += 1;
+        } else if let Some(bits) = post.missing.as_mut().filter(|bits| bit(bits, subscriber)) {
+            bits[subscriber as usize / 64] &= !(1 << (subscriber % 64));
+            counts.missing -= 1;
+            counts.late += 1;
+            self.outstanding -= 1;
+            self.late_by_subscriber.push((subscriber, seq));
+            let marker = Marker { run: self.pass.run, writer: post.writer, seq };
+            self.note_order(subscriber, marker);
+        } else {
+            counts.duplicate += 1;
+        }
+    }
+
+    /// Settles every post whose deadline lies before `drained_ns`, the run time up to which everything
+    /// that arrived has been given to [`Ledger::arrive`].
+    pub fn settle(&mut self, drained_ns: u64, mut on_settled: impl FnMut(SettledPost)) {
+        while self.next_deadline_ns().is_some_and(|deadline| deadline < drained_ns) {
+            on_settled(self.settle_next());
+        }
+    }
+
+    /// Run time of the next post's deadline; `None` when all posts are settled.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        let next = self.settled.len() as u32;
+        (next < self.posts).then(|| self.intended_ns(next) + self.pass.deadline_ns)
+    }
+
+    /// Owed pairs that were missing at their deadline and have not come since.
+    pub fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    fn settle_next(&mut self) -> SettledPost {
+        let seq = self.settled.len() as u32;
+        let intended_ns = self.intended_ns(seq);
+        let deadline_ns = self.pass.deadline_ns;
+        let row = self.open.pop_front().unwrap_or_default();
+        let mut counts =
+            Counts { reordered: row.reordered, duplicate: row.uncounted_extra, ..Counts::default() };
+        let mut latencies_ns = row.arrivals_ns;
+        latencies_ns.resize(self.lives.len(), NONE);
+        let mut missing: Option<Box<[u64]>> = None;
+        let mut kept = 0;
+        for (subscriber, life) in self.lives.iter().enumerate() {
+            let arrival_ns = latencies_ns[subscriber];
+            let owed = life.owes(intended_ns, deadline_ns);
+            counts.owed += u32::from(owed);
+            match (owed, arrival_ns) {
+                (true, NONE) => {
+                    let words = self.lives.len().div_ceil(64);
+                    let bits = missing.get_or_insert_with(|| vec![0; words].into());
+                    bits[subscriber / 64] |= 1 << (subscriber % 64);
+                    counts.missing += 1;
+                }
+                (true, arrival_ns) => {
+                    let latency_ns = arrival_ns.saturating_sub(intended_ns).max(1);
+                    if latency_ns <= deadline_ns {
+                        latencies_ns[kept] = latency_ns;
+                        kept += 1;
+                    } else {
+                        counts.late += 1;
+                        self.late_by_subscriber.push((subscriber as u32, seq));
+                    }
+                }
+                (false, NONE) => counts.not_owed += 1,
+                (false, _) => {
+                    counts.not_owed += 1;
+                    counts.unexpected += 1;
+                }
+            }
+        }
+        for &subscriber in &row.extra {
+            match self.lives[subscriber as usize].owes(intended_ns, deadline_ns) {
+                true => counts.duplicate += 1,
+                false => counts.unexpected += 1,
+            }
+        }
+        latencies_ns.truncate(kept);
+        counts.delivered = kept as u32;
+        self.outstanding += u64::from(counts.missing);
+        self.settled.push(Settled { counts, writer: row.writer, missing });
+        SettledPost { seq, owed: counts.owed, latencies_ns }
+    }
+
+    /// Everything, once all posts are settled; misses are counted from post `first_judged` on.
+    ///
+    /// # Panics
+    /// If the ledger does not close: `owed = delivered + late + missing` for every post.
+    pub fn report(&self, first_judged: u32) -> LedgerReport {
+        let mut misses = vec![Misses::default(); self.lives.len()];
+        for &(subscriber, seq) in &self.late_by_subscriber {
+            misses[subscriber as usize].late += u32::from(seq >= first_judged);
+        }
+        for (seq, post) in self.settled.iter().enumerate() {
+            let Counts { owed, delivered, late, missing, .. } = post.counts;
+            assert_eq!(owed, delivered + late + missing, "the ledger of post {seq} does not close");
+            let Some(bits) = post.missing.as_ref().filter(|_| seq >= first_judged as usize) else {
+                continue;
+            };
+            for (subscriber, misses) in misses.iter_mut().enumerate() {
+                misses.missing += u32::from(bit(bits, subscriber as u32));
+            }
+        }
+        LedgerReport {
+            posts: self.settled.iter().map(|post| post.counts).collect(),
+            misses,
+            foreign: self.foreign,
+        }
+    }
+
+    fn intended_ns(&self, seq: u32) -> u64 {
+        self.pass.base_ns + self.pass.offsets_ns[seq as usize]
+    }
+
+    fn owes(&self, subscriber: u32, seq: u32) -> bool {
+        self.lives[subscriber as usize].owes(self.intended_ns(seq), self.pass.deadline_ns)
+    }
+}
+
+fn bit(bits: &[u64], index: u32) -> bool {
+    bits[index as usize / 64] >> (index % 64) & 1 == 1
+}

@@ -1,0 +1,2 @@
+//! The `feedmark` binary.
+fn main() {}

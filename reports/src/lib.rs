@@ -1,0 +1,22 @@
+//! The result of a run and everything that is made from it.
+//!
+//! [`RunResult`] is the only thing that measuring hands over: reports, comparisons and gates read
+//! it, from memory or from `run.json`, and never measure again.
+//!
+//! Invariant: this crate knows neither sockets nor clocks nor the load generator.
+
+pub mod files;
+pub mod hdr_files;
+pub mod quantile;
+pub mod run_result;
+#[cfg(test)]
+mod sample;
+pub mod schema;
+pub mod terminal;
+pub mod units;
+pub mod verdict;
+
+pub use quantile::{LatencySummary, Quantile};
+pub use run_result::RunResult;
+pub use schema::schema;
+pub use verdict::{Status, Verdict};

@@ -1,0 +1,1 @@
+//! Numbers for people: durations, counts, bytes and shares.
