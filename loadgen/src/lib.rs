@@ -1,1 +1,25 @@
-//! feedmark
+//! feedmark: one person posts, how long until everyone sees it, and who never does?
+//!
+//! The instrument reads top to bottom in `run.rs`; nothing flows back:
+//! settings -> scenario -> plan -> schedule -> writers and subscribers -> observations -> result.
+
+pub mod assemble;
+pub mod cli;
+pub mod clock;
+pub mod collector;
+pub mod engine;
+pub mod folder;
+pub mod interrupt;
+pub mod limits;
+pub mod narrator;
+pub mod observer;
+pub mod pacer;
+pub mod pass;
+pub mod run;
+pub mod save;
+pub mod scenario;
+pub mod settings;
+pub mod target;
+pub mod template;
+pub mod units;
+pub mod writers;

@@ -1,2 +1,7 @@
-//! The `feedmark` binary.
-fn main() {}
+//! The `feedmark` binary: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(feedmark::cli::main())
+}

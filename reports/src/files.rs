@@ -5,7 +5,7 @@
 //!   beside it, flushed to the disk, and renamed over it.
 //! * What is read is bounded in size and has our schema version before anything else is believed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -132,6 +132,8 @@ fn decode<'de, T: Deserialize<'de>>(path: &Path, json: &'de [u8]) -> Result<T, F
 
 /// Writes a `run.json` so that a reader sees it whole or not at all; an older one is replaced.
 ///
+/// JSON has no word for a number that is not finite: it becomes `null`, which [`read`] refuses by name.
+///
 /// # Errors
 /// When the folder or the disk refuses; the older file, if there was one, is then untouched.
 pub fn write_atomically(path: &Path, result: &RunResult) -> Result<(), FileError> {
@@ -143,27 +145,164 @@ pub fn write_atomically(path: &Path, result: &RunResult) -> Result<(), FileError
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut temporary =
-        tempfile::Builder::new().prefix(".run-").suffix(".json.tmp").tempfile_in(folder).map_err(io_error)?;
+    let mut temporary = temporary_in(folder).map_err(io_error)?;
     {
         let mut writer = BufWriter::new(temporary.as_file_mut());
         writer.write_all(&json).and_then(|()| writer.flush()).map_err(io_error)?;
     }
     temporary.as_file().sync_all().map_err(io_error)?;
-    make_readable(temporary.as_file()).map_err(io_error)?;
     temporary.persist(path).map_err(|error| io_error(error.error))?;
-    // The rename itself is durable only once the folder is.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error)
+    sync_folder(folder).map_err(io_error)
 }
 
-/// Temporary files are private to their owner; a result is an ordinary file.
+fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".run-").suffix(".json.tmp");
+    // Temporary files are private to their owner; a result is an ordinary file, as the umask allows.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+/// The rename is durable only once the folder is; only Unix can flush one.
 #[cfg(unix)]
-fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn make_readable(_: &File) -> io::Result<()> {
+fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample::{self, arbitrary};
+
+    fn read_text(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, text).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains("run.json"), "names no file: {error}");
+        error
+    }
+
+    #[test]
+    fn replaces_the_old_file_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, "old").unwrap();
+        let run = sample::lossy();
+        write_atomically(&path, &run).unwrap();
+        assert_eq!(read(&path).unwrap(), run);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_read_the_result_as_the_umask_allows() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, plain) = (folder.path().join("run.json"), folder.path().join("plain"));
+        write_atomically(&path, &sample::run()).unwrap();
+        fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain));
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        // A folder that is not empty cannot be replaced by a file.
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("kept"), "").unwrap();
+        let error = write_atomically(&path, &sample::run()).unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+        assert!(path.join("kept").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let error = write_atomically(&folder.path().join("none/run.json"), &sample::run()).unwrap_err();
+        assert!(error.to_string().contains("none/run.json"), "{error}");
+    }
+
+    #[test]
+    fn what_is_read_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        write_atomically(&path, &sample::run()).unwrap();
+        let bytes = fs::metadata(&path).unwrap().len();
+        assert!(read_bounded(&path, bytes).is_ok());
+        let error = read_bounded(&path, bytes - 1).unwrap_err();
+        assert!(matches!(error, FileError::TooLarge { .. }), "{error}");
+        #[cfg(unix)]
+        assert!(matches!(
+            read_bounded(Path::new("/dev/zero"), 1_000).unwrap_err(),
+            FileError::TooLarge { bytes: 1_001, .. }
+        ));
+    }
+
+    #[test]
+    fn errors_name_the_place_and_what_is_allowed() {
+        let good = serde_json::to_string_pretty(&sample::run()).unwrap();
+        let with = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from} is not in the sample");
+            read_text(&good.replacen(from, to, 1))
+        };
+        for (error, expected) in [
+            (read_text(""), vec!["run.json:1:0", "EOF"]),
+            (read_text("{}"), vec!["missing field `schema_version`"]),
+            (read_text("[1]"), vec!["expected"]),
+            (with("\"schema_version\": 1", "\"schema_version\": 2"), vec!["schema_version is 2", "reads 1"]),
+            (
+                with("\"schema_version\": 1", "\"schema_version\": \"1\""),
+                vec!["run.json:2:", "schema_version"],
+            ),
+            (with("\"PASS\"", "\"MAYBE\""), vec!["verdict.status", "`MAYBE`", "`UNRESOLVED`"]),
+            (with("\"owed\": 600000", "\"owed\": -1"), vec!["deliveries.owed", "`-1`", "u64"]),
+            (
+                with("\"p50\": ", "\"p50\": \"slow\", \"p51\": "),
+                vec!["p50", "`slow` is no quantile", "beyond_deadline"],
+            ),
+            (with("\"timestamps\": \"kernel\",", ""), vec!["missing field `timestamps`"]),
+            (read_text(&format!("{good} x")), vec!["trailing characters"]),
+        ] {
+            for part in expected {
+                assert!(error.contains(part), "no `{part}` in: {error}");
+            }
+        }
+        let error = read(Path::new("/nowhere/run.json")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read /nowhere/run.json: "), "{error}");
+    }
+
+    /// A field that a later writer added is no error: additions keep the schema version.
+    #[test]
+    fn unknown_fields_are_ignored() {
+        let mut json = serde_json::to_value(sample::run()).unwrap();
+        json["deliveries"]["added_later"] = 1.into();
+        let run = parse(Path::new("run.json"), json.to_string().as_bytes()).unwrap();
+        assert_eq!(run, sample::run());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// What is written is what is read, to the last bit of every number.
+        #[test]
+        fn any_run_survives_json(run in arbitrary::run(arbitrary::ANY)) {
+            let json = serde_json::to_vec(&run).unwrap();
+            prop_assert_eq!(parse(Path::new("run.json"), &json).unwrap(), run);
+        }
+
+        /// Whatever stands in the file, reading it ends in a result.
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
+            let _ = parse(Path::new("run.json"), &bytes);
+        }
+    }
 }

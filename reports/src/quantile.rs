@@ -260,6 +260,39 @@ mod tests {
         assert_eq!(LatencySummary::new(&one_to(1000), 0, 1000.0).p99, Quantile::Ns(990));
     }
 
+    /// Binary fractions must not cost a quantile: 100 * (1 - 0.9) is a little less than 10.
+    #[test]
+    fn the_least_sufficient_count_suffices() {
+        for quantile in [0.5, 0.9, 0.99, 0.999] {
+            let needed = effective_samples_needed(quantile);
+            assert!(is_supported(needed, quantile), "{needed} for {quantile}");
+            assert!(!is_supported(needed - 1.0, quantile), "{needed} for {quantile}");
+        }
+        assert_eq!([0.5, 0.9, 0.99, 0.999].map(effective_samples_needed), [20.0, 100.0, 1_000.0, 10_000.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "share (low ns, high ns, digits)")]
+    fn other_bounds_are_our_own_error() {
+        LatencySummary::new(&Histogram::new_with_bounds(1, 1_000_000, 3).unwrap(), 0, 0.0);
+    }
+
+    #[test]
+    fn decodes_what_it_encoded_and_nothing_else() {
+        let histogram = one_to(5_000);
+        assert_eq!(decode(&encode(&histogram)).unwrap(), histogram);
+        let other = encode(&Histogram::new_with_bounds(1, 1_000_000, 3).unwrap());
+        for (text, expected) in [
+            ("*", "bad base64"),
+            ("", "bad content"),
+            ("AAAA", "bad content"),
+            (other.as_str(), "(1, 1000000, 3)"),
+        ] {
+            let error = decode(text).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("allowed is"), "{text}: {error}");
+        }
+    }
+
     #[test]
     fn a_quantile_survives_json() {
         for (quantile, json) in [

@@ -16,7 +16,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// One run, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResult {
-    /// [`SCHEMA_VERSION`] of the writer.
+    /// Version of this schema that the writer used.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     pub schema_version: u32,
     /// Version of the feedmark that measured.
     pub feedmark_version: String,

@@ -48,7 +48,7 @@ pub enum FrameError {
 /// The first whole frame in `bytes`; `None` when more bytes are needed.
 ///
 /// # Errors
-/// On anything a server must not send, and on payloads over `payload_max`, before they are buffered.
+/// On anything a server must not send, and on messages over `payload_max`, before they are buffered.
 pub fn parse(bytes: &[u8], payload_max: usize) -> Result<Option<Frame<'_>>, FrameError> {
     let mut cursor = Cursor::new(bytes);
     // Reading from memory cannot fail; only the bytes themselves can be wrong.
@@ -64,13 +64,13 @@ pub fn parse(bytes: &[u8], payload_max: usize) -> Result<Option<Frame<'_>>, Fram
         OpCode::Control(_) if !header.is_final || length > CONTROL_PAYLOAD_MAX as u64 => {
             return Err(FrameError::BadControl(length));
         }
+        OpCode::Data(_) if length > payload_max as u64 => {
+            return Err(FrameError::Oversized { bytes: length, max: payload_max });
+        }
         OpCode::Control(_) | OpCode::Data(_) => {}
     }
     if header.mask.is_some() {
         return Err(FrameError::Masked);
-    }
-    if length > payload_max as u64 {
-        return Err(FrameError::Oversized { bytes: length, max: payload_max });
     }
     let start = cursor.position() as usize;
     let end = start + length as usize;

@@ -7,8 +7,8 @@
 //!
 //! Invariants: `owed = delivered + late + missing` for every post at any moment after it settled; an
 //! arrival costs one store, no lock, no allocation (a post costs one); memory is
-//! `8 B x subscribers x posts in one deadline`, and `1 bit x subscribers` for a post that was not
-//! complete at its deadline.
+//! `8 B x subscribers x posts in one deadline`, and `2 bits x subscribers` for a post that was not
+//! complete at its deadline. When [`Ledger::settle`] is called changes nothing in the counts.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Counts {
     pub missing: u32,
     /// Extra copies of owed pairs.
     pub duplicate: u32,
-    /// First copies that came after a later post of the same writer.
+    /// First copies of owed pairs that came after a later post of the same writer.
     pub reordered: u32,
     /// Copies that nobody was owed.
     pub unexpected: u32,
@@ -109,12 +109,14 @@ impl Life {
 /// A post that is not settled.
 #[derive(Debug, Default)]
 struct Row {
-    writer: u16,
+    /// Of the first arrival's marker.
+    writer: Option<u16>,
     /// Arrival by subscriber; empty until the first one.
     arrivals_ns: Vec<u64>,
     /// Subscribers of extra copies.
     extra: Vec<u32>,
-    reordered: u32,
+    /// Subscribers that a later post of the writer had reached first.
+    reordered: Vec<u32>,
     uncounted_extra: u32,
 }
 
@@ -122,9 +124,25 @@ struct Row {
 #[derive(Debug)]
 struct Settled {
     counts: Counts,
-    writer: u16,
-    /// Bit set: owed and not here yet. `None` when nothing is missing.
-    missing: Option<Box<[u64]>>,
+    writer: Option<u16>,
+    /// What became of 64 subscribers each. `None` when all that was owed came in time.
+    untimely: Option<Box<[Untimely]>>,
+}
+
+/// A bit per subscriber that was owed a post and did not get it in time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Untimely {
+    /// Not here yet.
+    missing: u64,
+    /// Came after the deadline.
+    late: u64,
+}
+
+impl Settled {
+    fn is_missing(&self, subscriber: u32) -> bool {
+        let words = self.untimely.as_deref();
+        words.is_some_and(|words| words[subscriber as usize / 64].missing >> (subscriber % 64) & 1 == 1)
+    }
 }
 
 /// The ledger of one shard. Subscribers are numbered from 0 within it.
@@ -138,7 +156,6 @@ pub struct Ledger {
     settled: Vec<Settled>,
     /// Rows of the posts from `settled.len()` on.
     open: VecDeque<Row>,
-    late_by_subscriber: Vec<(u32, u32)>,
     outstanding: u64,
     foreign: u64,
 }
@@ -154,7 +171,6 @@ impl Ledger {
             posts: 0,
             settled: Vec::new(),
             open: VecDeque::new(),
-            late_by_subscriber: Vec::new(),
             outstanding: 0,
             foreign: 0,
         }
@@ -167,7 +183,8 @@ impl Ledger {
 
     /// The subscriber's connection is lost. There is no second life: nothing is owed from then on.
     pub fn lose(&mut self, subscriber: u32, now_ns: u64) {
-        self.lives[subscriber as usize].lost_ns = now_ns;
+        let life = &mut self.lives[subscriber as usize];
+        life.lost_ns = life.lost_ns.min(now_ns);
     }
 
     /// Starts a new schedule; the subscribers stay.
@@ -176,7 +193,6 @@ impl Ledger {
         self.settled = Vec::with_capacity(self.posts as usize);
         self.open.clear();
         self.highest_seq.fill(None);
-        self.late_by_subscriber.clear();
         self.outstanding = 0;
         self.foreign = 0;
         self.pass = pass;
@@ -198,7 +214,7 @@ impl Ledger {
             return;
         }
         if (marker.seq as usize) < self.settled.len() {
-            self.arrive_settled(subscriber, marker.seq);
+            self.arrive_settled(subscriber, marker);
             return;
         }
         let index = marker.seq as usize - self.settled.len();
@@ -208,12 +224,14 @@ impl Ledger {
         let row = &mut self.open[index];
         if row.arrivals_ns.is_empty() {
             row.arrivals_ns = vec![NONE; self.lives.len()];
-            row.writer = marker.writer;
+            row.writer = Some(marker.writer);
         }
         let slot = &mut row.arrivals_ns[subscriber as usize];
         if *slot == NONE {
             *slot = arrival_ns.max(1);
-            self.note_order(subscriber, marker);
+            if self.is_overtaken(subscriber, marker) {
+                self.open[index].reordered.push(subscriber);
+            }
         } else if row.extra.len() < EXTRA_COPIES_MAX {
             row.extra.push(subscriber);
         } else {
@@ -221,22 +239,16 @@ impl Ledger {
         }
     }
 
-    /// Keeps the highest sequence of each subscriber and counts first copies that were overtaken.
+    /// Keeps the highest sequence of each subscriber; a lower one may have been overtaken.
     #[inline]
-    fn note_order(&mut self, subscriber: u32, marker: Marker) {
+    fn is_overtaken(&mut self, subscriber: u32, marker: Marker) -> bool {
         let highest = &mut self.highest_seq[subscriber as usize];
         match *highest {
-            Some(seen) if seen > marker.seq => {
-                if self.was_overtaken(subscriber, marker, seen) {
-                    let index = marker.seq as usize;
-                    let settled = self.settled.len();
-                    match self.settled.get_mut(index) {
-                        Some(post) => post.counts.reordered += 1,
-                        None => self.open[index - settled].reordered += 1,
-                    }
-                }
+            Some(seen) if seen > marker.seq => self.was_overtaken(subscriber, marker, seen),
+            _ => {
+                *highest = Some(marker.seq);
+                false
             }
-            _ => *highest = Some(marker.seq),
         }
     }
 
@@ -246,12 +258,12 @@ impl Ledger {
             let index = seq as usize;
             match self.settled.get(index) {
                 Some(post) => {
-                    post.writer == marker.writer
+                    post.writer == Some(marker.writer)
                         && self.owes(subscriber, seq)
-                        && !post.missing.as_ref().is_some_and(|bits| bit(bits, subscriber))
+                        && !post.is_missing(subscriber)
                 }
                 None => self.open.get(index - self.settled.len()).is_some_and(|row| {
-                    row.writer == marker.writer
+                    row.writer == Some(marker.writer)
                         && row.arrivals_ns.get(subscriber as usize).is_some_and(|&at| at != NONE)
                 }),
             }
@@ -259,20 +271,25 @@ impl Ledger {
     }
 
     /// An arrival after the deadline: late, an extra copy, or owed to nobody.
-    fn arrive_settled(&mut self, subscriber: u32, seq: u32) {
-        let owed = self.owes(subscriber, seq);
-        let post = &mut self.settled[seq as usize];
+    fn arrive_settled(&mut self, subscriber: u32, marker: Marker) {
+        let owed = self.owes(subscriber, marker.seq);
+        let post = &mut self.settled[marker.seq as usize];
+        post.writer.get_or_insert(marker.writer);
+        let is_missing = post.is_missing(subscriber);
         let counts = &mut post.counts;
         if !owed {
             counts.unexpected += 1;
-        } else if let Some(bits) = post.missing.as_mut().filter(|bits| bit(bits, subscriber)) {
-            bits[subscriber as usize / 64] &= !(1 << (subscriber % 64));
+        } else if let Some(words) = post.untimely.as_mut().filter(|_| is_missing) {
+            let bit = 1 << (subscriber % 64);
+            let word = &mut words[subscriber as usize / 64];
+            word.missing &= !bit;
+            word.late |= bit;
             counts.missing -= 1;
             counts.late += 1;
             self.outstanding -= 1;
-            self.late_by_subscriber.push((subscriber, seq));
-            let marker = Marker { run: self.pass.run, writer: post.writer, seq };
-            self.note_order(subscriber, marker);
+            if self.is_overtaken(subscriber, marker) {
+                self.settled[marker.seq as usize].counts.reordered += 1;
+            }
         } else {
             counts.duplicate += 1;
         }
@@ -302,38 +319,34 @@ impl Ledger {
         let intended_ns = self.intended_ns(seq);
         let deadline_ns = self.pass.deadline_ns;
         let row = self.open.pop_front().unwrap_or_default();
-        let mut counts =
-            Counts { reordered: row.reordered, duplicate: row.uncounted_extra, ..Counts::default() };
+        let mut counts = Counts { duplicate: row.uncounted_extra, ..Counts::default() };
         let mut latencies_ns = row.arrivals_ns;
         latencies_ns.resize(self.lives.len(), NONE);
-        let mut missing: Option<Box<[u64]>> = None;
+        let mut untimely: Option<Box<[Untimely]>> = None;
         let mut kept = 0;
         for (subscriber, life) in self.lives.iter().enumerate() {
             let arrival_ns = latencies_ns[subscriber];
-            let owed = life.owes(intended_ns, deadline_ns);
-            counts.owed += u32::from(owed);
-            match (owed, arrival_ns) {
-                (true, NONE) => {
-                    let words = self.lives.len().div_ceil(64);
-                    let bits = missing.get_or_insert_with(|| vec![0; words].into());
-                    bits[subscriber / 64] |= 1 << (subscriber % 64);
-                    counts.missing += 1;
-                }
-                (true, arrival_ns) => {
-                    let latency_ns = arrival_ns.saturating_sub(intended_ns).max(1);
-                    if latency_ns <= deadline_ns {
-                        latencies_ns[kept] = latency_ns;
-                        kept += 1;
-                    } else {
-                        counts.late += 1;
-                        self.late_by_subscriber.push((subscriber as u32, seq));
-                    }
-                }
-                (false, NONE) => counts.not_owed += 1,
-                (false, _) => {
-                    counts.not_owed += 1;
-                    counts.unexpected += 1;
-                }
+            if !life.owes(intended_ns, deadline_ns) {
+                counts.not_owed += 1;
+                counts.unexpected += u32::from(arrival_ns != NONE);
+                continue;
+            }
+            counts.owed += 1;
+            let latency_ns = arrival_ns.saturating_sub(intended_ns).max(1);
+            if arrival_ns != NONE && latency_ns <= deadline_ns {
+                latencies_ns[kept] = latency_ns;
+                kept += 1;
+                continue;
+            }
+            let words = untimely
+                .get_or_insert_with(|| vec![Untimely::default(); self.lives.len().div_ceil(64)].into());
+            let word = &mut words[subscriber / 64];
+            if arrival_ns == NONE {
+                word.missing |= 1 << (subscriber % 64);
+                counts.missing += 1;
+            } else {
+                word.late |= 1 << (subscriber % 64);
+                counts.late += 1;
             }
         }
         for &subscriber in &row.extra {
@@ -342,10 +355,12 @@ impl Ledger {
                 false => counts.unexpected += 1,
             }
         }
+        let owed_of = |&&subscriber: &&u32| self.lives[subscriber as usize].owes(intended_ns, deadline_ns);
+        counts.reordered = row.reordered.iter().filter(owed_of).count() as u32;
         latencies_ns.truncate(kept);
         counts.delivered = kept as u32;
         self.outstanding += u64::from(counts.missing);
-        self.settled.push(Settled { counts, writer: row.writer, missing });
+        self.settled.push(Settled { counts, writer: row.writer, untimely });
         SettledPost { seq, owed: counts.owed, latencies_ns }
     }
 
@@ -355,17 +370,16 @@ impl Ledger {
     /// If the ledger does not close: `owed = delivered + late + missing` for every post.
     pub fn report(&self, first_judged: u32) -> LedgerReport {
         let mut misses = vec![Misses::default(); self.lives.len()];
-        for &(subscriber, seq) in &self.late_by_subscriber {
-            misses[subscriber as usize].late += u32::from(seq >= first_judged);
-        }
         for (seq, post) in self.settled.iter().enumerate() {
             let Counts { owed, delivered, late, missing, .. } = post.counts;
             assert_eq!(owed, delivered + late + missing, "the ledger of post {seq} does not close");
-            let Some(bits) = post.missing.as_ref().filter(|_| seq >= first_judged as usize) else {
+            let Some(words) = post.untimely.as_ref().filter(|_| seq >= first_judged as usize) else {
                 continue;
             };
             for (subscriber, misses) in misses.iter_mut().enumerate() {
-                misses.missing += u32::from(bit(bits, subscriber as u32));
+                let word = words[subscriber / 64];
+                misses.missing += (word.missing >> (subscriber % 64) & 1) as u32;
+                misses.late += (word.late >> (subscriber % 64) & 1) as u32;
             }
         }
         LedgerReport {
@@ -382,8 +396,4 @@ impl Ledger {
     fn owes(&self, subscriber: u32, seq: u32) -> bool {
         self.lives[subscriber as usize].owes(self.intended_ns(seq), self.pass.deadline_ns)
     }
-}
-
-fn bit(bits: &[u64], index: u32) -> bool {
-    bits[index as usize / 64] >> (index % 64) & 1 == 1
 }

@@ -3,9 +3,10 @@
 //! HTTP upgrade -> Engine.IO open -> Socket.IO CONNECT -> live -> closed. Everything that happens to
 //! a connection is a state here, so that property tests and fuzzers drive it without a socket.
 //!
-//! Invariants: the outcome does not depend on how the byte stream was split; a session owns a buffer
-//! only while a frame (or a fragmented message) is split across reads; nothing the target sends
-//! makes it panic or buffer more than [`SessionSpec::message_bytes_max`].
+//! Invariants: the outcome does not depend on how the byte stream was split (but for how much of an
+//! answer that is no WebSocket an error can quote); a session owns a buffer only while a frame (or a
+//! fragmented message) is split across reads; nothing the target sends makes it panic or hold back
+//! more than [`SessionSpec::message_bytes_max`] and one frame header, or one HTTP head.
 
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
@@ -18,6 +19,8 @@ use crate::socketio::{self, Packet, Selector, excerpt};
 const HTTP_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Most header fields of an HTTP response.
 const HTTP_HEADERS_MAX: usize = 64;
+/// Body of a refused upgrade that is waited for, to be quoted.
+const REFUSAL_BODY_BYTES_MAX: usize = 800;
 const NS_PER_MS: u64 = 1_000_000;
 
 /// What all sessions of a run have in common.
@@ -160,7 +163,7 @@ enum State {
 #[derive(Debug)]
 pub struct Session {
     state: State,
-    /// Answer expected to our key; freed when it came.
+    /// Answer expected to our key; freed when it came, so that `None` means upgraded.
     accept_key: Option<Box<str>>,
     /// Start of a frame whose rest has not been read.
     partial: Vec<u8>,
@@ -170,7 +173,7 @@ pub struct Session {
     attachments: u32,
     attachments_wanted: bool,
     heartbeat_ns: u64,
-    /// Without another byte until then the target is dead.
+    /// Without another ping until then the target is dead.
     expires_ns: u64,
     mask: u32,
 }
@@ -216,6 +219,11 @@ impl Session {
         self.expires_ns
     }
 
+    /// Bytes held back until the rest of their frame or message comes.
+    pub fn buffered_bytes(&self) -> usize {
+        self.partial.len() + self.fragments.as_ref().map_or(0, |message| message.1.len())
+    }
+
     /// Takes bytes that the target sent; replies go to `out`, findings to `on_event`.
     ///
     /// # Errors
@@ -245,13 +253,21 @@ impl Session {
         Ok(())
     }
 
-    /// Says goodbye: the close frame goes to `out`; the target answers with its own.
+    /// The target ended the stream: what it had said until then, if that explains the end.
+    pub fn finish(&mut self) -> Option<SessionError> {
+        let bytes = std::mem::take(&mut self.partial);
+        if self.state == State::Upgrading { self.read_upgrade(&bytes, true).err() } else { None }
+    }
+
+    /// Says goodbye: the close frame goes to `out`; the target answers with its own. What else it
+    /// sends until then is read and dropped.
     pub fn close(&mut self, out: &mut Vec<u8>) {
         if matches!(self.state, State::Opening | State::Connecting | State::Live) {
             const NORMAL: [u8; 2] = 1000u16.to_be_bytes();
             self.send(out, OpCode::Control(Control::Close), &NORMAL);
         }
         self.state = State::Closing;
+        self.attachments = 0;
     }
 
     fn consume(
@@ -264,36 +280,61 @@ impl Session {
     ) -> Result<usize, SessionError> {
         let mut used = 0;
         if self.state == State::Upgrading {
-            let Some(head) = self.read_upgrade(bytes)? else { return Ok(0) };
+            let Some(head) = self.read_upgrade(bytes, false)? else { return Ok(0) };
             used = head;
             self.state = State::Opening;
             on_event(SessionEvent::Upgraded);
         }
-        while let Some(frame) = frame::parse(&bytes[used..], spec.message_bytes_max)? {
+        if self.accept_key.is_some() {
+            // Closed before the upgrade: what comes is no frames.
+            return Ok(bytes.len());
+        }
+        while let Some(frame) = self.next_frame(spec, &bytes[used..])? {
             used += frame.bytes;
             self.on_frame(spec, &frame, now_ns, out, on_event)?;
         }
         Ok(used)
     }
 
-    /// The length of the response head, if it is there whole and says 101.
-    fn read_upgrade(&mut self, bytes: &[u8]) -> Result<Option<usize>, SessionError> {
+    /// The first whole frame; one that would make its message too large is refused by its header.
+    fn next_frame<'a>(&self, spec: &SessionSpec, bytes: &'a [u8]) -> Result<Option<Frame<'a>>, SessionError> {
+        let Some(message) = &self.fragments else {
+            return Ok(frame::parse(bytes, spec.message_bytes_max)?);
+        };
+        frame::parse(bytes, spec.message_bytes_max - message.1.len()).map_err(|error| match error {
+            FrameError::Oversized { .. } => SessionError::OversizedMessage(spec.message_bytes_max),
+            error => error.into(),
+        })
+    }
+
+    /// The length of the response head, if it is there whole and says 101. A refusal is reported
+    /// with its body: as much as its content-length announces, or came before the `is_end`.
+    fn read_upgrade(&mut self, bytes: &[u8], is_end: bool) -> Result<Option<usize>, SessionError> {
         let mut headers = [httparse::EMPTY_HEADER; HTTP_HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
         let head = match response.parse(bytes) {
-            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Complete(head)) if head <= HTTP_HEAD_BYTES_MAX => head,
             Ok(httparse::Status::Partial) if bytes.len() <= HTTP_HEAD_BYTES_MAX => return Ok(None),
-            Ok(httparse::Status::Partial) | Err(_) => return Err(SessionError::NotHttp(excerpt(bytes))),
+            Ok(_) | Err(_) => return Err(SessionError::NotHttp(excerpt(bytes))),
+        };
+        let header = |name: &str| {
+            let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+            str::from_utf8(field.value.trim_ascii()).ok()
         };
         let status = response.code.unwrap_or_default();
         if status != 101 {
-            return Err(SessionError::UpgradeRefused { status, body: excerpt(&bytes[head..]) });
+            let came = &bytes[head..];
+            let length = header("content-length").and_then(|length| length.parse().ok());
+            let due = length.unwrap_or(came.len()).min(REFUSAL_BODY_BYTES_MAX);
+            if came.len() < due && !is_end {
+                return Ok(None);
+            }
+            return Err(SessionError::UpgradeRefused { status, body: excerpt(&came[..due.min(came.len())]) });
         }
-        let accept = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case("sec-websocket-accept"));
-        let expected = self.accept_key.take();
-        if accept.map(|h| h.value.trim_ascii()) != expected.as_deref().map(str::as_bytes) {
+        if header("sec-websocket-accept") != self.accept_key.as_deref() {
             return Err(SessionError::WrongAccept);
         }
+        self.accept_key = None;
         Ok(Some(head))
     }
 
@@ -316,9 +357,6 @@ impl Session {
                 let Some(mut message) = self.fragments.take() else {
                     return Err(SessionError::Protocol("a continuation frame without a message".into()));
                 };
-                if message.1.len() + frame.payload.len() > spec.message_bytes_max {
-                    return Err(SessionError::OversizedMessage(spec.message_bytes_max));
-                }
                 message.1.extend_from_slice(frame.payload);
                 if is_final {
                     return self.on_message(spec, message.0, &message.1, now_ns, out, on_event);
@@ -342,7 +380,9 @@ impl Session {
         const NO_STATUS: u16 = 1005;
         let code = payload.first_chunk().map_or(NO_STATUS, |code| u16::from_be_bytes(*code));
         if self.state != State::Closing {
-            self.send(out, OpCode::Control(Control::Close), &payload[..payload.len().min(2)]);
+            // A body of one byte is no status code: it is not given back.
+            let status = payload.get(..2).unwrap_or_default();
+            self.send(out, OpCode::Control(Control::Close), status);
         }
         SessionError::Closed { code, reason: excerpt(payload.get(2..).unwrap_or_default()) }
     }

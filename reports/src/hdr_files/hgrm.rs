@@ -38,7 +38,11 @@ pub fn write_hgrm<W: Write>(
     beyond_deadline: u64,
 ) -> io::Result<()> {
     assert_shared_bounds(histogram);
-    writeln!(writer, "{:>12} {:>14} {:>10} {:>14}\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")?;
+    writeln!(
+        writer,
+        "{:>12} {:>14} {:>10} {:>14}\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    )?;
     write_rows(&mut writer, histogram)?;
     write_moments(&mut writer, histogram)?;
     writeln!(writer, "#{}", beyond_deadline_comment(beyond_deadline, "distribution"))?;
@@ -86,8 +90,10 @@ fn write_moments<W: Write>(writer: &mut W, histogram: &Histogram<u64>) -> io::Re
             (histogram.median_equivalent(step.value_iterated_to()) as f64, step.count_at_value() as f64)
         })
     };
-    let mean = buckets().map(|(middle, n)| middle * n).sum::<f64>() / count;
-    let variance = buckets().map(|(middle, n)| (middle - mean) * (middle - mean) * n).sum::<f64>() / count;
+    // Not `sum()`, which is -0 for no values at all.
+    let mean = buckets().fold(0.0, |sum, (middle, n)| sum + middle * n) / count;
+    let variance =
+        buckets().fold(0.0, |sum, (middle, n)| sum + (middle - mean) * (middle - mean) * n) / count;
     let (mean, deviation) = (printed(mean), printed(variance.sqrt()));
     let sub_buckets = (2.0 * 10_f64.powi(i32::from(HISTOGRAM_DIGITS))).log2().ceil().exp2();
     writeln!(writer, "#[Mean    = {mean}, StdDeviation   = {deviation}]")?;

@@ -17,7 +17,8 @@ use super::{NS_PER_PRINTED_UNIT, beyond_deadline_comment};
 use crate::quantile::assert_shared_bounds;
 
 const FORMAT_VERSION: &str = "[Histogram log format version 1.3]";
-const LEGEND: &str = "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
+const LEGEND: &str =
+    "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
 /// A latency series of the interval log (METHOD section 1 defines each).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,7 +69,7 @@ impl Series {
 #[derive(Debug, thiserror::Error)]
 pub enum IntervalLogError {
     /// The file, or whatever stands behind the writer, refused.
-    #[error("cannot write the interval log: {0}; free some space or choose another folder with --out")]
+    #[error("cannot write the interval log: {0}")]
     Io(#[from] io::Error),
     /// The histogram cannot be serialized.
     #[error("cannot encode a histogram of the interval log: {0:?}")]
@@ -108,7 +109,8 @@ impl<W: Write> std::fmt::Debug for IntervalLog<W> {
 }
 
 impl<W: Write> IntervalLog<W> {
-    /// Writes the head of a log. `start_unix_s` is the start of the run in seconds since 1970.
+    /// Writes the head of a log. `start_unix_s` is the start of the run in seconds since 1970. Each
+    /// interval is one small write, so `writer` should be buffered.
     ///
     /// # Errors
     /// When the start is no time or the writer refuses.
@@ -120,7 +122,9 @@ impl<W: Write> IntervalLog<W> {
         let mut builder = IntervalLogWriterBuilder::new();
         builder
             .add_comment(FORMAT_VERSION)
-            .add_comment(" values: ns; Interval_Max: ms; untagged intervals: delivery latency, as Tag=delivery")
+            .add_comment(
+                " values: ns; Interval_Max: ms; untagged intervals: delivery latency, as Tag=delivery",
+            )
             .with_start_time(start)
             .with_max_value_divisor(NS_PER_PRINTED_UNIT);
         let mut serializer = V2DeflateSerializer::new();
@@ -190,5 +194,95 @@ impl<W: Write> IntervalLog<W> {
             tag,
         )?;
         Ok(self.writer.write_all(&self.scratch[self.head_len..])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
+
+    use super::*;
+    use crate::quantile::{decode, new_histogram};
+
+    const S: u64 = 1_000_000_000;
+
+    fn log() -> String {
+        let mut log = IntervalLog::create(Vec::new(), 1_760_000_000.25).unwrap();
+        for second in 0..3 {
+            let mut histogram = new_histogram();
+            (1..=second * 100).for_each(|i| histogram.record(i * 1_000_003).unwrap());
+            for series in Series::ALL {
+                log.interval(series, second * S, S, &histogram).unwrap();
+            }
+        }
+        log.comment("two\nlines").unwrap();
+        String::from_utf8(log.finish(7).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn has_the_head_that_readers_look_for() {
+        let text = log();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "#[Histogram log format version 1.3]");
+        assert!(text.contains("\n#[StartTime: 1760000000.250 (seconds since epoch)]\n"), "{text}");
+        assert_eq!(lines.iter().filter(|line| **line == LEGEND.trim_end()).count(), 1);
+        assert_eq!(lines.iter().filter(|line| line.contains("MaxValueDivisor")).count(), 1);
+        assert!(
+            text.ends_with("# two lines\n# 7 late or missing deliveries are not in this log\n"),
+            "{text}"
+        );
+    }
+
+    /// Read back with the library: the untagged intervals add up to delivery, and so do the tagged ones.
+    #[test]
+    fn delivery_stands_untagged_and_tagged() {
+        let text = log();
+        let entries: Vec<LogEntry<'_>> =
+            IntervalLogIterator::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert_eq!(entries[0], LogEntry::StartTime(Duration::from_millis(1_760_000_000_250)));
+        let intervals: Vec<&IntervalLogHistogram<'_>> = entries[1..]
+            .iter()
+            .map(|entry| match entry {
+                LogEntry::Interval(interval) => interval,
+                other => panic!("{other:?} among the intervals"),
+            })
+            .collect();
+        assert_eq!(intervals.len(), 3 * (Series::ALL.len() + 1));
+        let sum = |tag: Option<&str>| {
+            let mut sum = new_histogram();
+            for interval in intervals.iter().filter(|interval| interval.tag().map(|tag| tag.as_str()) == tag)
+            {
+                sum.add(decode(interval.encoded_histogram()).unwrap()).unwrap();
+            }
+            sum
+        };
+        assert_eq!(sum(None).len(), 300);
+        for series in Series::ALL {
+            assert_eq!(sum(Some(series.tag())), sum(None), "{series:?}");
+        }
+        let last = intervals[intervals.len() - 1];
+        assert_eq!(
+            (last.start_timestamp(), last.duration()),
+            (Duration::from_secs(2), Duration::from_secs(1))
+        );
+        assert!((last.max() - 200.0).abs() < 0.2, "{} ms", last.max());
+    }
+
+    #[test]
+    fn a_time_before_the_epoch_is_refused() {
+        for start in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            let error = IntervalLog::create(Vec::new(), start).unwrap_err().to_string();
+            assert!(error.contains("seconds since 1970"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let mut room = [0_u8; 400];
+        let error = IntervalLog::create(room.as_mut_slice(), 1.0)
+            .and_then(|mut log| log.interval(Series::Delivery, 0, S, &new_histogram()))
+            .and_then(|()| IntervalLog::create([0_u8; 10].as_mut_slice(), 1.0).map(|_| ()))
+            .unwrap_err();
+        assert!(matches!(error, IntervalLogError::Io(_)), "{error}");
     }
 }

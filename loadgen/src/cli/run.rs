@@ -1,0 +1,79 @@
+//! `feedmark run`.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use feedmark_reports::terminal::{self, Style};
+
+use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve};
+use crate::run::{self, FinishedRun};
+use crate::settings::Settings;
+use crate::{interrupt, save};
+
+/// Columns of a summary that does not go to a terminal.
+const PLAIN_WIDTH: u16 = 80;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Scenario file; flags override what it says
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Folder for the results [default: runs/<time>-<run>]
+    #[arg(short, long, env = "FEEDMARK_OUT", value_name = "DIR", help_heading = "Output")]
+    out: Option<PathBuf>,
+    /// Print run.json instead of the summary
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// No progress on stderr
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+    /// No colors (NO_COLOR works too)
+    #[arg(long, help_heading = "Output")]
+    no_color: bool,
+}
+
+pub(super) fn run(args: RunArgs) -> u8 {
+    let scenario = match resolve(args.settings, args.scenario.as_deref()) {
+        Ok(scenario) => scenario,
+        Err(error) => return fail(USAGE, &error),
+    };
+    if let Err(error) = interrupt::listen() {
+        return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
+    }
+    let mut run = match run::run(&scenario, args.out.as_deref(), args.quiet) {
+        Ok(run) => run,
+        Err(error) if interrupt::stop_asked() => return fail(INTERRUPTED, &error),
+        Err(error) => return fail(error.exit_code(), &error),
+    };
+    let saved = save::save(&mut run);
+    show(&run, args.json, args.no_color);
+    if let Err((error, refuge)) = saved {
+        let kept = match refuge {
+            Some(folder) => format!("the results are in {} instead", folder.display()),
+            None => "nothing could be saved: run again with --json > FILE or another --out".to_owned(),
+        };
+        return fail(FAILED, &format!("{error}: {kept}"));
+    }
+    if !args.json {
+        print(&format!("\nresults: {}\n", run.folder.display()));
+    }
+    match run.result.interrupted {
+        true => INTERRUPTED,
+        false => run.result.verdict.status.exit_code(),
+    }
+}
+
+fn show(run: &FinishedRun, json: bool, no_color: bool) {
+    if json {
+        match serde_json::to_string_pretty(&run.result) {
+            Ok(json) => print(&format!("{json}\n")),
+            Err(error) => drop(fail(FAILED, &format!("cannot print the result as JSON: {error}"))),
+        }
+        return;
+    }
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
+    let style = Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH };
+    print(&terminal::summary(&run.result, &style));
+}

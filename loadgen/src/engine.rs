@@ -1,0 +1,312 @@
+//! The subscriber engine: thousands of live subscribers on a few reactor threads.
+//!
+//! One straight line per reactor: `epoll_wait -> recvmsg (with the kernel's stamp) -> session ->
+//! marker -> ledger`. Reactors share nothing: each owns its subscribers, their ledger and its read
+//! buffer, publishes plain counters once per wake-up, and hands over a post when it is settled.
+
+mod connection;
+mod connector;
+mod reactor;
+mod receive;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use feedmark_core::ledger::{LedgerReport, Pass, SettledPost};
+use feedmark_core::recorder::Recorder;
+use feedmark_core::session::SessionSpec;
+use feedmark_reports::quantile::new_histogram;
+use hdrhistogram::Histogram;
+
+use crate::clock::RunClock;
+use reactor::Reactor;
+
+/// Settled posts that may wait for the collector; a reactor keeps what does not fit.
+const SETTLED_QUEUE: usize = 4096;
+
+/// What the engine needs to know to connect its subscribers.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Address of the target.
+    pub target: SocketAddr,
+    /// Subscribers in all.
+    pub subscribers: u32,
+    /// Reactor threads.
+    pub threads: u32,
+    /// Upgrade request, namespace, event.
+    pub session: SessionSpec,
+    /// Connections opened per second in all; `None` is as fast as the target accepts.
+    pub connect_rate_per_s: Option<f64>,
+    /// An attempt that takes longer has failed.
+    pub connect_timeout_ns: u64,
+    /// Ask for kernel receive stamps.
+    pub kernel_stamps: bool,
+}
+
+/// Plain counters of one reactor, published once per wake-up.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Subscribers live now or before.
+    pub established: AtomicU64,
+    /// Subscribers that gave up.
+    pub failed: AtomicU64,
+    /// Established subscribers that lost their connection.
+    pub lost: AtomicU64,
+    /// Markers of the current pass received.
+    pub deliveries: AtomicU64,
+    /// Owed pairs that were not there at their deadline and have not come since.
+    pub outstanding: AtomicU64,
+    /// Number of the pass of which every post is settled; 0 for none.
+    pub settled_pass: AtomicU32,
+}
+
+/// What a reactor is told.
+#[derive(Debug)]
+enum Command {
+    Begin { number: u32, pass: Pass, first_judged: u32 },
+    Cut { posts: u32 },
+    Finish { abort: bool },
+}
+
+/// Times of the steps of successful connection attempts, in ns.
+#[derive(Debug)]
+pub struct ConnectHistograms {
+    /// TCP handshake.
+    pub tcp: Histogram<u64>,
+    /// Upgrade request to 101.
+    pub upgrade: Histogram<u64>,
+    /// 101 to the confirmed CONNECT.
+    pub socketio: Histogram<u64>,
+    /// All of it.
+    pub total: Histogram<u64>,
+}
+
+impl ConnectHistograms {
+    fn new() -> Self {
+        let empty = new_histogram();
+        Self { tcp: empty.clone(), upgrade: empty.clone(), socketio: empty.clone(), total: empty }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.tcp, &other.tcp),
+            (&mut self.upgrade, &other.upgrade),
+            (&mut self.socketio, &other.socketio),
+            (&mut self.total, &other.total),
+        ] {
+            mine.add(theirs).expect("all latency histograms share their bounds");
+        }
+    }
+}
+
+/// What happened to the connections.
+#[derive(Debug)]
+pub struct ConnectionReport {
+    /// Subscribers confirmed.
+    pub established: u64,
+    /// Attempts beyond the first.
+    pub retries: u64,
+    /// Established and lost, by cause.
+    pub lost_by_cause: BTreeMap<String, u64>,
+    /// Never established, by the cause of the last attempt.
+    pub failed_by_cause: BTreeMap<String, u64>,
+    /// One whole sentence about the first failure, with its remedy.
+    pub first_failure: Option<String>,
+    /// Steps of the successful attempts.
+    pub times: ConnectHistograms,
+    /// Run time of the last confirmation.
+    pub last_established_ns: u64,
+}
+
+impl ConnectionReport {
+    fn new() -> Self {
+        Self {
+            established: 0,
+            retries: 0,
+            lost_by_cause: BTreeMap::new(),
+            failed_by_cause: BTreeMap::new(),
+            first_failure: None,
+            times: ConnectHistograms::new(),
+            last_established_ns: 0,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.established += other.established;
+        self.retries += other.retries;
+        for (mine, theirs) in [
+            (&mut self.lost_by_cause, other.lost_by_cause),
+            (&mut self.failed_by_cause, other.failed_by_cause),
+        ] {
+            for (cause, count) in theirs {
+                *mine.entry(cause).or_default() += count;
+            }
+        }
+        self.first_failure = self.first_failure.take().or(other.first_failure);
+        self.times.add(&other.times);
+        self.last_established_ns = self.last_established_ns.max(other.last_established_ns);
+    }
+}
+
+/// Everything one reactor, or all of them, saw.
+#[derive(Debug)]
+pub struct EngineReport {
+    /// The shards' ledgers, in the order of the subscribers.
+    pub ledgers: Vec<LedgerReport>,
+    /// The connections.
+    pub connections: ConnectionReport,
+    /// Frame's wait in our kernel, of judged posts, by the second.
+    pub receive_delay: Recorder,
+    /// The kernel stamped every judged delivery.
+    pub kernel_stamps: bool,
+    /// Greatest jump of the realtime clock against the run clock.
+    pub clock_jump_ns: u64,
+}
+
+/// The running engine.
+pub struct Engine {
+    reactors: Vec<ReactorHandle>,
+    settled: Receiver<SettledPost>,
+    /// Number of the latest pass, from 1.
+    pass: AtomicU32,
+}
+
+struct ReactorHandle {
+    commands: Sender<Command>,
+    waker: Arc<mio::Waker>,
+    counters: Arc<Counters>,
+    thread: JoinHandle<EngineReport>,
+}
+
+/// Counters of all reactors, added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Subscribers live now or before.
+    pub established: u64,
+    /// Subscribers that gave up.
+    pub failed: u64,
+    /// Established subscribers that lost their connection.
+    pub lost: u64,
+    /// Markers of the current pass received.
+    pub deliveries: u64,
+    /// Owed pairs past their deadline that have not come.
+    pub outstanding: u64,
+    /// Every reactor has settled every post.
+    pub settled: bool,
+}
+
+impl Engine {
+    /// Starts the reactors, which begin to connect at once.
+    ///
+    /// # Errors
+    /// If a thread or an epoll instance cannot be made.
+    pub fn start(config: &EngineConfig, clock: RunClock) -> std::io::Result<Self> {
+        let (settled_sender, settled) = sync_channel(SETTLED_QUEUE);
+        let reactors = (0..config.threads)
+            .map(|index| start_reactor(config, index, clock, settled_sender.clone()))
+            .collect::<std::io::Result<_>>()?;
+        Ok(Self { reactors, settled, pass: AtomicU32::new(0) })
+    }
+
+    /// Number of shards.
+    pub fn shards(&self) -> usize {
+        self.reactors.len()
+    }
+
+    /// Starts a pass on every reactor; receive delays are recorded from post `first_judged` on.
+    pub fn begin(&self, pass: &Pass, first_judged: u32) {
+        let number = self.pass.fetch_add(1, Ordering::Relaxed) + 1;
+        self.tell(|| Command::Begin { number, pass: pass.clone(), first_judged });
+    }
+
+    /// Accounts for the first `posts` posts only.
+    pub fn cut(&self, posts: u32) {
+        self.tell(|| Command::Cut { posts });
+    }
+
+    /// The next settled post of any shard, waited for at most this long.
+    pub fn next_settled(&self, timeout: Duration) -> Option<SettledPost> {
+        self.settled.recv_timeout(timeout).ok()
+    }
+
+    /// Counters right now.
+    pub fn totals(&self) -> Totals {
+        let pass = self.pass.load(Ordering::Relaxed);
+        let mut totals = Totals { settled: true, ..Totals::default() };
+        for ReactorHandle { counters, .. } in &self.reactors {
+            totals.established += counters.established.load(Ordering::Relaxed);
+            totals.failed += counters.failed.load(Ordering::Relaxed);
+            totals.lost += counters.lost.load(Ordering::Relaxed);
+            totals.deliveries += counters.deliveries.load(Ordering::Relaxed);
+            totals.outstanding += counters.outstanding.load(Ordering::Relaxed);
+            totals.settled &= counters.settled_pass.load(Ordering::Acquire) == pass;
+        }
+        totals
+    }
+
+    /// Closes every connection (without a goodbye if `abort`) and gives what the shards saw.
+    ///
+    /// # Panics
+    /// If a reactor panicked: its ledger is lost, so there is no result.
+    pub fn finish(self, abort: bool) -> EngineReport {
+        self.tell(|| Command::Finish { abort });
+        drop(self.settled);
+        self.reactors
+            .into_iter()
+            .map(|reactor| reactor.thread.join().expect("a reactor does not panic"))
+            .reduce(|mut all, mut shard| {
+                all.ledgers.append(&mut shard.ledgers);
+                all.connections.add(shard.connections);
+                all.receive_delay.merge(&mut shard.receive_delay);
+                all.kernel_stamps &= shard.kernel_stamps;
+                all.clock_jump_ns = all.clock_jump_ns.max(shard.clock_jump_ns);
+                all
+            })
+            .expect("there is at least one reactor")
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for reactor in &self.reactors {
+            // A reactor that is gone has panicked; `finish` says so.
+            let _ = reactor.commands.send(command());
+            let _ = reactor.waker.wake();
+        }
+    }
+}
+
+fn start_reactor(
+    config: &EngineConfig,
+    index: u32,
+    clock: RunClock,
+    settled: SyncSender<SettledPost>,
+) -> std::io::Result<ReactorHandle> {
+    #[expect(clippy::disallowed_methods, reason = "a handful of commands in the whole run")]
+    let (commands, inbox) = std::sync::mpsc::channel();
+    let counters = Arc::new(Counters::default());
+    let share = share_of(config.subscribers, config.threads, index);
+    let (reactor, waker) = Reactor::new(config.clone(), share, clock, inbox, Arc::clone(&counters), settled)?;
+    let thread = std::thread::Builder::new().name(format!("reactor-{index}")).spawn(move || reactor.run())?;
+    Ok(ReactorHandle { commands, waker: Arc::new(waker), counters, thread })
+}
+
+/// Subscribers of reactor `index`: all shares differ by one at most.
+fn share_of(subscribers: u32, threads: u32, index: u32) -> u32 {
+    subscribers / threads + u32::from(index < subscribers % threads)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shares_cover_all_subscribers() {
+        for (subscribers, threads) in [(1000, 1), (1000, 3), (2, 4)] {
+            let shares: Vec<u32> = (0..threads).map(|i| super::share_of(subscribers, threads, i)).collect();
+            assert_eq!(shares.iter().sum::<u32>(), subscribers);
+            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1);
+        }
+    }
+}

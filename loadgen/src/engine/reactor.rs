@@ -1,0 +1,463 @@
+//! One reactor thread: one epoll loop, one read buffer, a slab of connections, one ledger.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver as Inbox, SyncSender, TrySendError};
+use std::time::Duration;
+
+use feedmark_core::ledger::{Ledger, SettledPost};
+use feedmark_core::marker::MarkerFinder;
+use feedmark_core::recorder::Recorder;
+use feedmark_core::session::{Session, SessionEvent};
+use feedmark_reports::quantile::new_histogram;
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::connection::{Connection, Dialer, Ended, StepTimes};
+use super::connector::{AfterFailure, Attempt, Connector};
+use super::receive::{Receiver, descriptor, stamp_receives};
+use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport};
+use crate::clock::{Pairing, RunClock};
+
+/// Events taken from the kernel at a time.
+const EVENTS_PER_WAIT: usize = 1024;
+/// Reads of one connection before the others get their turn.
+const READS_PER_TURN: usize = 16;
+/// Longest sleep: commands wake the reactor, the rest is housekeeping.
+const TICK_NS: u64 = 100_000_000;
+/// How often heartbeats and connect timeouts are looked at.
+const SWEEP_NS: u64 = 500_000_000;
+/// How long the targets may take to answer our close.
+const CLOSE_WITHIN_NS: u64 = 1_000_000_000;
+/// A reactor that never catches up settles posts this long after their deadline all the same: what
+/// lies unread for longer counts as late, and shows as receive delay.
+const UNREAD_NS_MAX: u64 = 1_000_000_000;
+/// Replies (pongs) that may wait for a target that does not read.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
+const WAKER: Token = Token(usize::MAX);
+
+pub(super) struct Reactor {
+    config: EngineConfig,
+    clock: RunClock,
+    poll: Poll,
+    inbox: Inbox<Command>,
+    counters: Arc<Counters>,
+    settled: SyncSender<SettledPost>,
+    /// Settled posts that the collector has not had room for.
+    unsent_settled: VecDeque<SettledPost>,
+    connections: Vec<Option<Box<Connection>>>,
+    connector: Connector,
+    dialer: Dialer,
+    receiver: Receiver,
+    out: Vec<u8>,
+    finder: MarkerFinder,
+    ledger: Ledger,
+    report: ConnectionReport,
+    receive_delay: Recorder,
+    pairing: Pairing,
+    clock_jump_ns: u64,
+    next_sweep_ns: u64,
+    next_pairing_ns: u64,
+    pass_number: u32,
+    pass_run: u32,
+    pass_base_ns: u64,
+    first_judged: u32,
+    unstamped: u64,
+    counts: Counts,
+    /// Set once we say goodbye: what the target closes then is not lost.
+    closing_until_ns: Option<u64>,
+}
+
+#[derive(Default)]
+struct Counts {
+    failed: u64,
+    lost: u64,
+    deliveries: u64,
+    open: u64,
+}
+
+impl Reactor {
+    pub(super) fn new(
+        config: EngineConfig,
+        subscribers: u32,
+        clock: RunClock,
+        inbox: Inbox<Command>,
+        counters: Arc<Counters>,
+        settled: SyncSender<SettledPost>,
+    ) -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let rate_share = f64::from(subscribers) / f64::from(config.subscribers.max(1));
+        let connector = Connector::new(subscribers, config.connect_rate_per_s.map(|rate| rate * rate_share));
+        let reactor = Self {
+            dialer: Dialer::new(config.target),
+            clock,
+            poll,
+            inbox,
+            counters,
+            settled,
+            unsent_settled: VecDeque::new(),
+            connections: (0..subscribers).map(|_| None).collect(),
+            connector,
+            receiver: Receiver::new(),
+            out: Vec::new(),
+            finder: MarkerFinder::default(),
+            ledger: Ledger::new(subscribers),
+            report: ConnectionReport::new(),
+            receive_delay: Recorder::new(&new_histogram()),
+            pairing: clock.pair(),
+            clock_jump_ns: 0,
+            next_sweep_ns: 0,
+            next_pairing_ns: 0,
+            pass_number: 0,
+            pass_run: 0,
+            pass_base_ns: 0,
+            first_judged: 0,
+            unstamped: 0,
+            counts: Counts::default(),
+            closing_until_ns: None,
+            config,
+        };
+        Ok((reactor, waker))
+    }
+
+    /// Runs until told to finish.
+    pub(super) fn run(mut self) -> EngineReport {
+        let mut events = Events::with_capacity(EVENTS_PER_WAIT);
+        loop {
+            // What had arrived by now is among the events that the kernel gives next.
+            let asked_ns = self.clock.now_ns();
+            let timeout = Duration::from_nanos(self.sleep_ns(asked_ns));
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+                outcome => outcome.expect("epoll_wait on our own descriptor"),
+            }
+            self.keep_house(self.clock.now_ns());
+            let mut drained = true;
+            let mut taken = 0;
+            for event in &events {
+                taken += 1;
+                if event.token() != WAKER {
+                    drained &= self.on_event(event);
+                }
+            }
+            drained &= taken < EVENTS_PER_WAIT;
+            self.connect_more();
+            self.settle(if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) });
+            self.obey();
+            self.publish();
+            if self.is_finished(asked_ns) {
+                return self.finish();
+            }
+        }
+    }
+
+    fn sleep_ns(&self, now_ns: u64) -> u64 {
+        let wake_ns = match self.closing_until_ns {
+            Some(until_ns) => until_ns,
+            None => self.connector.wake_ns().unwrap_or(u64::MAX),
+        };
+        wake_ns.saturating_sub(now_ns).min(TICK_NS)
+    }
+
+    /// Handles one readiness event; false if the socket may hold more than was read.
+    fn on_event(&mut self, event: &Event) -> bool {
+        let index = event.token().0;
+        let Some(mut connection) = self.connections[index].take() else { return true };
+        match self.drive(&mut connection, event) {
+            Ok(drained) => {
+                self.connections[index] = Some(connection);
+                drained
+            }
+            Err(ended) => {
+                self.end(connection, &ended);
+                true
+            }
+        }
+    }
+
+    fn drive(&mut self, connection: &mut Connection, event: &Event) -> Result<bool, Ended> {
+        if connection.session.is_none() {
+            if !event.is_writable() && !event.is_error() {
+                return Ok(true);
+            }
+            self.on_tcp_connected(connection)?;
+        } else if event.is_writable() && !connection.unsent.is_empty() {
+            flush(connection)?;
+        }
+        if event.is_readable() || event.is_read_closed() {
+            return self.read(connection, event.is_read_closed());
+        }
+        Ok(true)
+    }
+
+    fn on_tcp_connected(&mut self, connection: &mut Connection) -> Result<(), Ended> {
+        if let Some(error) = connection.stream.take_error()? {
+            return Err(error.into());
+        }
+        connection.times.tcp_ns = self.clock.now_ns();
+        if self.config.kernel_stamps {
+            // Where the kernel cannot, stamps are missing and the report says `ts=user`.
+            let _ = stamp_receives(&connection.stream);
+        }
+        self.out.clear();
+        let mask_seed = connection.attempt.subscriber.wrapping_mul(0x9e37_79b9);
+        connection.session = Some(Session::start(&self.config.session, mask_seed, &mut self.out));
+        send(connection, &self.out)
+    }
+
+    /// Reads what the socket holds; false if it may hold more.
+    ///
+    /// Readiness is edge-triggered: a read that did not fill the buffer emptied the socket, and what
+    /// comes later is another edge (epoll(7)), so that a delivery costs one read and not two.
+    fn read(&mut self, connection: &mut Connection, read_closed: bool) -> Result<bool, Ended> {
+        for _ in 0..READS_PER_TURN {
+            let received = match self.receiver.receive(descriptor(&connection.stream)) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if received.bytes.is_empty() {
+                let explained = connection.session.as_mut().and_then(Session::finish);
+                return Err(explained.map_or(Ended::EndOfStream, Ended::Session));
+            }
+            let now_ns = self.clock.now_ns();
+            let stamp = received.stamp_realtime_ns.map(|realtime_ns| self.pairing.run_ns(realtime_ns));
+            let (more, arrival_ns) = (received.filled, stamp.unwrap_or(now_ns).min(now_ns));
+            let Some(session) = connection.session.as_mut() else { return Ok(true) };
+            let subscriber = connection.attempt.subscriber;
+            let mut became_live = false;
+            self.out.clear();
+            let outcome =
+                session.receive(&self.config.session, received.bytes, now_ns, &mut self.out, |event| {
+                    match event {
+                        SessionEvent::Post(payload) => {
+                            let Some(marker) = self.finder.find(payload) else { return };
+                            self.ledger.arrive(subscriber, marker, arrival_ns);
+                            if marker.run != self.pass_run {
+                                return;
+                            }
+                            self.counts.deliveries += 1;
+                            if marker.seq >= self.first_judged && now_ns >= self.pass_base_ns {
+                                self.unstamped += u64::from(stamp.is_none());
+                                self.receive_delay.record(now_ns - self.pass_base_ns, now_ns - arrival_ns);
+                            }
+                        }
+                        SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
+                        SessionEvent::Connected => became_live = true,
+                        SessionEvent::OtherEvent => {}
+                    }
+                });
+            if became_live {
+                self.on_live(connection, now_ns);
+            }
+            if !self.out.is_empty() {
+                let sent = send(connection, &self.out);
+                outcome?;
+                sent?;
+            } else {
+                outcome?;
+            }
+            if !more && !read_closed {
+                return Ok(true);
+            }
+        }
+        // Others first; the edge is gone, so ask the kernel for another one.
+        let token = Token(connection.attempt.subscriber as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().reregister(&mut connection.stream, token, interest)?;
+        Ok(false)
+    }
+
+    fn on_live(&mut self, connection: &Connection, now_ns: u64) {
+        let StepTimes { started_ns, tcp_ns, upgraded_ns } = connection.times;
+        self.connector.succeeded();
+        self.ledger.confirm(connection.attempt.subscriber, now_ns);
+        self.report.established += 1;
+        self.report.last_established_ns = now_ns;
+        let times = &mut self.report.times;
+        times.tcp.saturating_record(tcp_ns - started_ns);
+        times.upgrade.saturating_record(upgraded_ns - tcp_ns);
+        times.socketio.saturating_record(now_ns - upgraded_ns);
+        times.total.saturating_record(now_ns - started_ns);
+    }
+
+    fn connect_more(&mut self) {
+        while self.closing_until_ns.is_none() {
+            let now_ns = self.clock.now_ns();
+            let Some(attempt) = self.connector.next(now_ns) else { return };
+            if let Err(error) = self.open(attempt, now_ns) {
+                self.attempt_failed(attempt, &error.into());
+            }
+        }
+    }
+
+    fn open(&mut self, attempt: Attempt, now_ns: u64) -> io::Result<()> {
+        let mut stream = self.dialer.dial()?;
+        let token = Token(attempt.subscriber as usize);
+        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let times = StepTimes { started_ns: now_ns, ..StepTimes::default() };
+        let connection = Connection { stream, session: None, attempt, times, unsent: Vec::new() };
+        self.connections[attempt.subscriber as usize] = Some(Box::new(connection));
+        self.counts.open += 1;
+        Ok(())
+    }
+
+    /// A connection is over: a live one is lost, an attempt failed, a goodbye was answered.
+    fn end(&mut self, mut connection: Box<Connection>, ended: &Ended) {
+        self.counts.open -= 1;
+        // The descriptor is closed with the stream, which takes it out of epoll in any case.
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+        if self.closing_until_ns.is_some() {
+            return;
+        }
+        if connection.is_live() {
+            self.counts.lost += 1;
+            self.ledger.lose(connection.attempt.subscriber, self.clock.now_ns());
+            count(&mut self.report.lost_by_cause, ended.cause());
+        } else {
+            self.attempt_failed(connection.attempt, ended);
+        }
+    }
+
+    fn attempt_failed(&mut self, attempt: Attempt, ended: &Ended) {
+        match self.connector.failed(attempt, self.clock.now_ns()) {
+            AfterFailure::Retry => self.report.retries += 1,
+            AfterFailure::GiveUp => {
+                self.counts.failed += 1;
+                count(&mut self.report.failed_by_cause, ended.cause());
+                self.report.first_failure.get_or_insert_with(|| ended.to_string());
+            }
+        }
+    }
+
+    fn keep_house(&mut self, now_ns: u64) {
+        if now_ns >= self.next_pairing_ns {
+            let pairing = self.clock.pair();
+            self.clock_jump_ns = self.clock_jump_ns.max(pairing.jump_ns(&self.pairing));
+            self.pairing = pairing;
+            self.next_pairing_ns = now_ns + TICK_NS;
+        }
+        if now_ns >= self.next_sweep_ns {
+            self.sweep(now_ns);
+            self.next_sweep_ns = now_ns + SWEEP_NS;
+        }
+    }
+
+    /// Ends what has been silent for too long.
+    fn sweep(&mut self, now_ns: u64) {
+        for index in 0..self.connections.len() {
+            let Some(connection) = &self.connections[index] else { continue };
+            let too_long =
+                now_ns.saturating_sub(connection.times.started_ns) > self.config.connect_timeout_ns;
+            let ended = match &connection.session {
+                None if too_long => Ended::TcpTimeout,
+                Some(session) if session.is_live() && now_ns > session.expires_ns() => Ended::Heartbeat,
+                Some(session) if !session.is_live() && too_long => Ended::Handshake(session.waiting_for()),
+                _ => continue,
+            };
+            if let Some(connection) = self.connections[index].take() {
+                self.end(connection, &ended);
+            }
+        }
+    }
+
+    fn settle(&mut self, drained_ns: u64) {
+        let unsent = &mut self.unsent_settled;
+        self.ledger.settle(drained_ns, |post| unsent.push_back(post));
+        while let Some(post) = self.unsent_settled.pop_front() {
+            match self.settled.try_send(post) {
+                Ok(()) => {}
+                Err(TrySendError::Full(post)) => {
+                    self.unsent_settled.push_front(post);
+                    return;
+                }
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::Begin { number, pass, first_judged } => {
+                    self.pass_number = number;
+                    self.pass_run = pass.run;
+                    self.pass_base_ns = pass.base_ns;
+                    self.first_judged = first_judged;
+                    self.ledger.begin(pass);
+                    self.receive_delay = Recorder::new(&new_histogram());
+                    self.unstamped = 0;
+                }
+                Command::Cut { posts } => self.ledger.cut(posts),
+                Command::Finish { abort } => self.say_goodbye(abort),
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, abort: bool) {
+        let within_ns = if abort { 0 } else { CLOSE_WITHIN_NS };
+        self.closing_until_ns = Some(self.clock.now_ns() + within_ns);
+        for connection in self.connections.iter_mut().flatten() {
+            let Some(session) = connection.session.as_mut() else { continue };
+            self.out.clear();
+            session.close(&mut self.out);
+            // Who cannot take a goodbye is gone already.
+            let _ = send(connection, &self.out);
+        }
+    }
+
+    fn publish(&self) {
+        let counters = &self.counters;
+        counters.established.store(self.report.established, Ordering::Relaxed);
+        counters.failed.store(self.counts.failed, Ordering::Relaxed);
+        counters.lost.store(self.counts.lost, Ordering::Relaxed);
+        counters.deliveries.store(self.counts.deliveries, Ordering::Relaxed);
+        counters.outstanding.store(self.ledger.outstanding(), Ordering::Relaxed);
+        let settled = self.ledger.next_deadline_ns().is_none() && self.unsent_settled.is_empty();
+        counters.settled_pass.store(if settled { self.pass_number } else { 0 }, Ordering::Release);
+    }
+
+    fn is_finished(&self, now_ns: u64) -> bool {
+        self.closing_until_ns.is_some_and(|until_ns| self.counts.open == 0 || now_ns >= until_ns)
+    }
+
+    fn finish(self) -> EngineReport {
+        EngineReport {
+            ledgers: vec![self.ledger.report(self.first_judged)],
+            connections: self.report,
+            receive_delay: self.receive_delay,
+            kernel_stamps: self.config.kernel_stamps && self.unstamped == 0,
+            clock_jump_ns: self.clock_jump_ns,
+        }
+    }
+}
+
+fn count(by_cause: &mut BTreeMap<String, u64>, cause: String) {
+    *by_cause.entry(cause).or_default() += 1;
+}
+
+/// Sends what it can at once and keeps the rest for when the socket is writable.
+fn send(connection: &mut Connection, bytes: &[u8]) -> Result<(), Ended> {
+    if connection.unsent.len() + bytes.len() > UNSENT_BYTES_MAX {
+        return Err(Ended::NotReading);
+    }
+    connection.unsent.extend_from_slice(bytes);
+    flush(connection)
+}
+
+fn flush(connection: &mut Connection) -> Result<(), Ended> {
+    while !connection.unsent.is_empty() {
+        match connection.stream.write(&connection.unsent) {
+            Ok(sent) => drop(connection.unsent.drain(..sent)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    connection.unsent = Vec::new();
+    Ok(())
+}

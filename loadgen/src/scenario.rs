@@ -1,0 +1,365 @@
+//! What is meant: a scenario with every default filled in and every value checked.
+
+use std::collections::BTreeMap;
+
+use feedmark_core::schedule::{Arrivals, POSTS_MAX, Schedule, Stage};
+use feedmark_core::session::SessionSpec;
+use feedmark_core::socketio::Selector;
+use feedmark_reports::run_result::{ArrivalLaw, ScenarioRecord};
+use url::Url;
+
+use crate::settings::{ArrivalsSetting, Settings, TimestampsSetting};
+use crate::template::Template;
+use crate::units::{Rate, Size, Span, Subscribers};
+
+/// Body of a post for the reference server: a frame of about 550 bytes reaches each subscriber.
+pub const DEFAULT_BODY: &str = r#"{"title":"{{marker}}","content":"{{text:200}}"}"#;
+
+/// A run, completely described.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// The target; `None` is the reference server, started by the run.
+    pub url: Option<Url>,
+    /// Arguments for that server.
+    pub target_args: Vec<String>,
+    /// Process to sample as the target's.
+    pub target_pid: Option<i32>,
+    /// Subscribers.
+    pub subscribers: u32,
+    /// Posts per second.
+    pub rate_per_s: f64,
+    /// Steady phase.
+    pub duration_ns: u64,
+    /// Warm-up.
+    pub warmup_ns: u64,
+    /// A delivery after this long is late.
+    pub deadline_ns: u64,
+    /// Arrival law.
+    pub arrivals: Arrivals,
+    /// Seed of the schedule and of every random choice.
+    pub seed: u64,
+    /// Most posts in flight.
+    pub in_flight_max: u16,
+    /// Path and query of the POST.
+    pub post_path: String,
+    /// Extra headers.
+    pub headers: Vec<(String, String)>,
+    /// Body of a post, parsed.
+    pub body: Template,
+    /// Body of a post, as written.
+    pub body_text: String,
+    /// A POST without a reply after this long has failed.
+    pub post_timeout: Span,
+    /// Event that carries a post.
+    pub event: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Socket.IO endpoint.
+    pub socket_path: String,
+    /// Auth payload of CONNECT.
+    pub auth_json: Option<String>,
+    /// Connections per second.
+    pub connect_rate_per_s: Option<f64>,
+    /// An attempt that takes longer has failed.
+    pub connect_timeout_ns: u64,
+    /// Greatest message accepted.
+    pub message_bytes_max: usize,
+    /// Reactor threads.
+    pub threads: u32,
+    /// Ask for kernel stamps.
+    pub kernel_stamps: bool,
+}
+
+/// Why settings do not make a scenario: which setting, its value, what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ScenarioError {
+    /// Name of the setting, as in a scenario file.
+    pub setting: &'static str,
+    /// The offending value and what to do.
+    pub problem: String,
+}
+
+fn wrong(setting: &'static str, problem: impl Into<String>) -> ScenarioError {
+    ScenarioError { setting, problem: problem.into() }
+}
+
+impl Scenario {
+    /// Fills in the defaults and checks every value. `cpus` is what the process may use.
+    ///
+    /// # Errors
+    /// Names the first setting that cannot be.
+    pub fn resolve(settings: Settings, cpus: u32) -> Result<Self, ScenarioError> {
+        let rate_per_s = settings.rate.unwrap_or(Rate::new(20.0)).per_s();
+        let duration_ns = settings.duration.unwrap_or(Span::seconds(30)).ns();
+        let deadline = settings.deadline.unwrap_or(Span::seconds(10));
+        if duration_ns == 0 {
+            return Err(wrong("duration", "`0s` measures nothing: give at least a few seconds"));
+        }
+        if deadline.ns() == 0 {
+            return Err(wrong("deadline", "`0s` makes every delivery late"));
+        }
+        let body_text = settings.body.unwrap_or_else(|| DEFAULT_BODY.to_owned());
+        let body = Template::parse(&body_text).map_err(|problem| wrong("body", problem))?;
+        let scenario = Self {
+            url: settings.url.as_deref().map(parse_url).transpose()?,
+            target_args: settings
+                .target_args
+                .unwrap_or_default()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            target_pid: settings.target_pid,
+            subscribers: settings.subscribers.unwrap_or(Subscribers::new(1000)).get(),
+            rate_per_s,
+            duration_ns,
+            warmup_ns: settings.warmup.unwrap_or(Span::seconds(5)).ns(),
+            deadline_ns: deadline.ns(),
+            arrivals: match settings.arrivals.unwrap_or(ArrivalsSetting::Poisson) {
+                ArrivalsSetting::Poisson => Arrivals::Poisson,
+                ArrivalsSetting::Constant => Arrivals::Constant,
+            },
+            seed: settings.seed.unwrap_or(1),
+            in_flight_max: at_least_one("in_flight", settings.in_flight.unwrap_or(256))?,
+            post_path: absolute("post_path", settings.post_path, "/feed/post")?,
+            headers: settings
+                .header
+                .unwrap_or_default()
+                .iter()
+                .map(|line| parse_header(line))
+                .collect::<Result<_, _>>()?,
+            body,
+            body_text,
+            post_timeout: settings.post_timeout.unwrap_or(deadline),
+            event: settings.event.unwrap_or_else(|| "posts".to_owned()),
+            namespace: absolute("namespace", settings.namespace, "/")?,
+            socket_path: absolute("socket_path", settings.socket_path, "/socket.io/")?,
+            auth_json: settings.auth.map(|json| parse_auth(&json)).transpose()?,
+            connect_rate_per_s: settings.connect_rate.map(Rate::per_s),
+            connect_timeout_ns: settings.connect_timeout.unwrap_or(Span::seconds(10)).ns(),
+            message_bytes_max: settings.max_message.unwrap_or(Size::new(1 << 20)).bytes() as usize,
+            threads: u32::from(at_least_one(
+                "threads",
+                settings.threads.unwrap_or((cpus / 4).clamp(1, 16) as u16),
+            )?),
+            kernel_stamps: settings.timestamps != Some(TimestampsSetting::User),
+        };
+        if scenario.url.is_some() && !scenario.target_args.is_empty() {
+            return Err(wrong(
+                "target_args",
+                "they are for the reference server, but a url is given: drop one",
+            ));
+        }
+        if scenario.expected_posts() > POSTS_MAX as f64 {
+            let posts = scenario.expected_posts();
+            return Err(wrong(
+                "duration",
+                format!(
+                    "rate x (warm-up + duration) is {posts:.0} posts, more than {POSTS_MAX}: shorten the run"
+                ),
+            ));
+        }
+        Ok(scenario)
+    }
+
+    /// Posts that rate, warm-up and duration make on average.
+    pub fn expected_posts(&self) -> f64 {
+        self.rate_per_s * (self.warmup_ns + self.duration_ns) as f64 / 1e9
+    }
+
+    /// Intended times of all posts since the start of the schedule, and how many of them warm up.
+    pub fn schedule(&self) -> (Vec<u64>, u32) {
+        let stage = Stage::steady(self.rate_per_s, self.warmup_ns + self.duration_ns);
+        let offsets_ns: Vec<u64> = Schedule::new(self.seed, self.arrivals, vec![stage]).collect();
+        let warmup_posts = offsets_ns.partition_point(|&offset_ns| offset_ns < self.warmup_ns);
+        (offsets_ns, warmup_posts as u32)
+    }
+
+    /// What every subscriber's session needs, for a target behind `host`.
+    pub fn session_spec(&self, host: &str) -> SessionSpec {
+        let selector = Selector::new(&self.namespace, &self.event);
+        let auth = self.auth_json.as_deref();
+        SessionSpec::new(host, &self.socket_path, &self.headers, selector, auth, self.message_bytes_max)
+    }
+
+    /// What `run.json` says of the scenario; values of headers and auth stay out of it.
+    pub fn record(&self) -> ScenarioRecord {
+        ScenarioRecord {
+            url: self.url.as_ref().map(without_password),
+            subscribers: self.subscribers,
+            rate_per_s: self.rate_per_s,
+            duration_ns: self.duration_ns,
+            warmup_ns: self.warmup_ns,
+            deadline_ns: self.deadline_ns,
+            arrivals: match self.arrivals {
+                Arrivals::Poisson => ArrivalLaw::Poisson,
+                Arrivals::Constant => ArrivalLaw::Constant,
+            },
+            in_flight_max: u32::from(self.in_flight_max),
+            post_path: self.post_path.clone(),
+            body: self.body_text.clone(),
+            header_names: self.headers.iter().map(|(name, _)| name.clone()).collect(),
+            event: self.event.clone(),
+            namespace: self.namespace.clone(),
+            socket_path: self.socket_path.clone(),
+            auth: self.auth_json.is_some(),
+            connect_rate_per_s: self.connect_rate_per_s,
+            threads: self.threads,
+        }
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, ScenarioError> {
+    let url = Url::parse(text)
+        .map_err(|error| wrong("url", format!("`{text}` is no URL ({error}): write http://host:port")))?;
+    match url.scheme() {
+        "http" | "ws" => {}
+        "https" | "wss" => {
+            return Err(wrong(
+                "url",
+                format!(
+                    "`{text}` needs TLS, which feedmark does not speak yet: use the http port behind the proxy"
+                ),
+            ));
+        }
+        other => return Err(wrong("url", format!("`{text}` has the scheme `{other}`: http is allowed"))),
+    }
+    if url.host().is_none() {
+        return Err(wrong("url", format!("`{text}` names no host: write http://host:port")));
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() {
+        return Err(wrong(
+            "url",
+            format!(
+                "`{text}` has a path: give host and port only, and the paths by post_path and socket_path"
+            ),
+        ));
+    }
+    Ok(url)
+}
+
+fn without_password(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for URLs that cannot have credentials.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    url.to_string()
+}
+
+fn absolute(
+    setting: &'static str,
+    value: Option<String>,
+    default: &'static str,
+) -> Result<String, ScenarioError> {
+    let value = value.unwrap_or_else(|| default.to_owned());
+    let printable = value.bytes().all(|byte| byte.is_ascii_graphic());
+    if value.starts_with('/') && printable {
+        Ok(value)
+    } else {
+        Err(wrong(
+            setting,
+            format!("`{}` is no path: it starts with `/` and has no spaces", value.escape_debug()),
+        ))
+    }
+}
+
+fn at_least_one(setting: &'static str, value: u16) -> Result<u16, ScenarioError> {
+    if value == 0 { Err(wrong(setting, "`0` is not enough: at least 1")) } else { Ok(value) }
+}
+
+/// Headers that the protocol sets itself.
+const RESERVED_HEADERS: [&str; 9] = [
+    "host",
+    "upgrade",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-extensions",
+    "sec-websocket-accept",
+];
+
+fn parse_header(line: &str) -> Result<(String, String), ScenarioError> {
+    // The value may be a secret: an error shows the name only.
+    let Some((name, value)) = line.split_once(':') else {
+        return Err(wrong("header", "a header is written `Name: value`; one of those given has no colon"));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    if hyper::header::HeaderName::try_from(name).is_err() {
+        return Err(wrong("header", format!("`{}` is no header name", name.escape_debug())));
+    }
+    if hyper::header::HeaderValue::try_from(value).is_err() {
+        return Err(wrong(
+            "header",
+            format!("the value of `{name}` has characters that HTTP does not allow"),
+        ));
+    }
+    if RESERVED_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(wrong("header", format!("`{name}` is set by the protocol: drop it")));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn parse_auth(text: &str) -> Result<String, ScenarioError> {
+    // The payload may be a secret: the error does not show it.
+    serde_json::from_str::<BTreeMap<String, serde_json::Value>>(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| wrong("auth", "the payload is no JSON object: write '{\"token\":\"...\"}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(change: impl FnOnce(&mut Settings)) -> Result<Scenario, ScenarioError> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Scenario::resolve(settings, 2)
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let scenario = resolve(|_| ()).unwrap();
+        assert_eq!((scenario.subscribers, scenario.rate_per_s, scenario.threads), (1000, 20.0, 1));
+        assert_eq!((scenario.duration_ns, scenario.warmup_ns), (30_000_000_000, 5_000_000_000));
+        assert_eq!(scenario.arrivals, Arrivals::Poisson);
+        let (offsets_ns, warmup_posts) = scenario.schedule();
+        assert!(offsets_ns[warmup_posts as usize] >= scenario.warmup_ns);
+        assert!(offsets_ns[warmup_posts as usize - 1] < scenario.warmup_ns);
+    }
+
+    #[test]
+    fn wrong_values_name_their_setting() {
+        type Change = fn(&mut Settings);
+        let cases: [(Change, &str, &str); 10] = [
+            (|s| s.url = Some("localhost:3000".into()), "url", "scheme"),
+            (|s| s.url = Some("https://h".into()), "url", "TLS"),
+            (|s| s.url = Some("http://h/api".into()), "url", "path"),
+            (|s| s.post_path = Some("feed".into()), "post_path", "`feed`"),
+            (|s| s.header = Some(vec!["nonsense".into()]), "header", "colon"),
+            (|s| s.header = Some(vec!["Upgrade: h2c".into()]), "header", "protocol"),
+            (|s| s.auth = Some("secret".into()), "auth", "JSON"),
+            (|s| s.in_flight = Some(0), "in_flight", "`0`"),
+            (|s| s.body = Some("{}".into()), "body", "marker"),
+            (|s| s.duration = Some("7d".parse().unwrap()), "duration", "shorten"),
+        ];
+        for (change, setting, part) in cases {
+            let error = resolve(change).unwrap_err();
+            assert_eq!(error.setting, setting);
+            assert!(error.problem.contains(part) && !error.problem.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_record_keeps_secrets_out() {
+        let scenario = resolve(|s| {
+            s.url = Some("http://user:secret@h:1".into());
+            s.header = Some(vec!["Authorization: Bearer secret".into()]);
+            s.auth = Some(r#"{"token":"secret"}"#.into());
+        })
+        .unwrap();
+        let record = serde_json::to_string(&scenario.record()).unwrap();
+        assert!(!record.contains("secret") && record.contains("Authorization"), "{record}");
+    }
+}

@@ -1,0 +1,216 @@
+//! What was typed: flags, environment and scenario file, in one shape.
+//!
+//! Every setting has one name everywhere: `--post-path`, `FEEDMARK_POST_PATH`, `post_path = "..."`.
+//! A flag beats the environment, which beats the file, which beats the default; defaults are filled
+//! in by [`crate::scenario::Scenario::resolve`].
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::units::{Rate, Size, Span, Subscribers};
+
+/// Greatest scenario file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// How intended times follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrivalsSetting {
+    /// Independent posters: exponential gaps.
+    Poisson,
+    /// A metronome.
+    Constant,
+}
+
+/// Which clock stamps arrivals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimestampsSetting {
+    /// The kernel's receive stamp where it exists.
+    Kernel,
+    /// The run clock, read after the read.
+    User,
+}
+
+macro_rules! settings {
+    ($($(#[$attribute:meta])* $field:ident: $type:ty,)*) => {
+        /// Everything that a scenario file can say, each optional.
+        #[derive(Debug, Clone, Default, Args, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Settings {
+            $($(#[$attribute])* pub $field: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// These settings, and where one is not set, that of `other`.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($field: self.$field.or(other.$field),)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// Target, such as http://127.0.0.1:3000; without it the reference server is started and driven
+    #[arg(long, env = "FEEDMARK_URL", value_name = "URL", help_heading = "Target")]
+    url: String,
+    /// Arguments for the reference server that the run starts (see `feedmark target --help`)
+    #[arg(long, env = "FEEDMARK_TARGET_ARGS", value_name = "ARGS", allow_hyphen_values = true, help_heading = "Target")]
+    target_args: String,
+    /// Process whose CPU and memory are sampled as the target's
+    #[arg(long, env = "FEEDMARK_TARGET_PID", value_name = "PID", help_heading = "Target")]
+    target_pid: i32,
+
+    /// Subscribers connected at the same time [default: 1000]
+    #[arg(short = 'c', long, env = "FEEDMARK_SUBSCRIBERS", value_name = "N", help_heading = "Load")]
+    subscribers: Subscribers,
+    /// Posts per second, such as 20/s or 90/min [default: 20/s]
+    #[arg(short, long, env = "FEEDMARK_RATE", value_name = "RATE", help_heading = "Load")]
+    rate: Rate,
+    /// Length of the steady phase, which is measured [default: 30s]
+    #[arg(short, long, env = "FEEDMARK_DURATION", value_name = "TIME", help_heading = "Load")]
+    duration: Span,
+    /// Length of the warm-up before it [default: 5s]
+    #[arg(long, env = "FEEDMARK_WARMUP", value_name = "TIME", help_heading = "Load")]
+    warmup: Span,
+    /// A delivery after this long is late [default: 10s]
+    #[arg(long, env = "FEEDMARK_DEADLINE", value_name = "TIME", help_heading = "Load")]
+    deadline: Span,
+    /// Arrival law of the posts [default: poisson]
+    #[arg(long, env = "FEEDMARK_ARRIVALS", value_name = "LAW", help_heading = "Load")]
+    arrivals: ArrivalsSetting,
+    /// Seed of the schedule and of every random choice [default: 1]
+    #[arg(long, env = "FEEDMARK_SEED", value_name = "N", help_heading = "Load")]
+    seed: u64,
+    /// Most posts in flight; at this cap the schedule waits, and the wait counts [default: 256]
+    #[arg(long, env = "FEEDMARK_IN_FLIGHT", value_name = "N", help_heading = "Load")]
+    in_flight: u16,
+
+    /// Path of the POST [default: /feed/post]
+    #[arg(long, env = "FEEDMARK_POST_PATH", value_name = "PATH", help_heading = "Posts")]
+    post_path: String,
+    /// Header of the POST and of the upgrade, `Name: value`; repeatable
+    #[arg(short = 'H', long, env = "FEEDMARK_HEADER", value_name = "HEADER", value_delimiter = '\n', help_heading = "Posts")]
+    header: Vec<String>,
+    /// Body of the POST with {{marker}}, {{seq}}, {{now}} (ms) and {{text:N}} (N random bytes)
+    #[arg(long, env = "FEEDMARK_BODY", value_name = "TEMPLATE", help_heading = "Posts")]
+    body: String,
+    /// A POST without a reply after this long has failed [default: the deadline]
+    #[arg(long, env = "FEEDMARK_POST_TIMEOUT", value_name = "TIME", help_heading = "Posts")]
+    post_timeout: Span,
+
+    /// Socket.IO event that carries a post [default: posts]
+    #[arg(long, env = "FEEDMARK_EVENT", value_name = "NAME", help_heading = "Subscribers")]
+    event: String,
+    /// Socket.IO namespace [default: /]
+    #[arg(long, env = "FEEDMARK_NAMESPACE", value_name = "NAME", help_heading = "Subscribers")]
+    namespace: String,
+    /// Path of the Socket.IO endpoint [default: /socket.io/]
+    #[arg(long, env = "FEEDMARK_SOCKET_PATH", value_name = "PATH", help_heading = "Subscribers")]
+    socket_path: String,
+    /// Auth payload of the Socket.IO connect, in JSON, such as '{"token":"..."}'
+    #[arg(long, env = "FEEDMARK_AUTH", value_name = "JSON", hide_env_values = true, help_heading = "Subscribers")]
+    auth: String,
+    /// Connections opened per second, such as 500/s [default: as fast as the target accepts]
+    #[arg(long, env = "FEEDMARK_CONNECT_RATE", value_name = "RATE", help_heading = "Subscribers")]
+    connect_rate: Rate,
+    /// An attempt to connect that takes longer has failed [default: 10s]
+    #[arg(long, env = "FEEDMARK_CONNECT_TIMEOUT", value_name = "TIME", help_heading = "Subscribers")]
+    connect_timeout: Span,
+    /// Greatest WebSocket message accepted [default: 1MiB]
+    #[arg(long, env = "FEEDMARK_MAX_MESSAGE", value_name = "SIZE", help_heading = "Subscribers")]
+    max_message: Size,
+    /// Reactor threads [default: one for every four CPUs]
+    #[arg(long, env = "FEEDMARK_THREADS", value_name = "N", help_heading = "Subscribers")]
+    threads: u16,
+    /// Which clock stamps arrivals [default: kernel where it can]
+    #[arg(long, env = "FEEDMARK_TIMESTAMPS", value_name = "CLOCK", help_heading = "Subscribers")]
+    timestamps: TimestampsSetting,
+}
+
+/// Why a scenario file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// Not there, not readable, not text.
+    #[error("cannot read the scenario {}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Too large to be a scenario.
+    #[error("the scenario {} is larger than {FILE_BYTES_MAX} bytes: is it the right file?", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a scenario; the message has line, column, field and what is allowed.
+    #[error("{}: {error}`feedmark init` writes a commented scenario", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        error: Box<toml::de::Error>,
+    },
+}
+
+impl Settings {
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let read_error = |error| FileError::Read { path: path.to_owned(), error };
+        if std::fs::metadata(path).map_err(read_error)?.len() > FILE_BYTES_MAX {
+            return Err(FileError::TooLarge { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(read_error)?;
+        toml::from_str(&text)
+            .map_err(|error| FileError::Parse { path: path.to_owned(), error: Box::new(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_error(text: &str) -> String {
+        toml::from_str::<Settings>(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_says_what_the_flags_say() {
+        let text =
+            "url = 'http://h:1'\nsubscribers = 5\nrate = '2/s'\nheader = ['A: b']\narrivals = 'constant'";
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(settings.subscribers, Some(Subscribers::new(5)));
+        assert_eq!(settings.rate.unwrap().per_s(), 2.0);
+        assert_eq!(settings.header.unwrap(), ["A: b"]);
+        assert_eq!(settings.arrivals, Some(ArrivalsSetting::Constant));
+    }
+
+    #[test]
+    fn flags_beat_the_file() {
+        let flags = Settings { seed: Some(1), ..Settings::default() };
+        let file = Settings { seed: Some(2), event: Some("e".into()), ..Settings::default() };
+        let both = flags.or(file);
+        assert_eq!((both.seed, both.event.as_deref()), (Some(1), Some("e")));
+    }
+
+    #[test]
+    fn errors_name_line_field_value_and_what_is_allowed() {
+        let unknown = parse_error("seed = 1\nsubscriber = 5");
+        assert!(unknown.contains("line 2") && unknown.contains("unknown field `subscriber`"), "{unknown}");
+        assert!(unknown.contains("`subscribers`"), "{unknown}");
+        let unit = parse_error("rate = '20'");
+        assert!(unit.contains("line 1") && unit.contains("`20` is not a rate"), "{unit}");
+        let value = parse_error("subscribers = 0");
+        assert!(value.contains("`0`") && value.contains("are allowed"), "{value}");
+        let law = parse_error("arrivals = 'bursty'");
+        assert!(law.contains("`bursty`") && law.contains("poisson"), "{law}");
+    }
+}

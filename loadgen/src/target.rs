@@ -1,0 +1,198 @@
+//! The target of a run: a server that somebody runs, or the reference server as our own child process.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use feedmark_core::socketio::excerpt;
+use tempfile::TempDir;
+use url::Url;
+
+/// How long a TCP connection to a target may take before it counts as unreachable.
+const REACH_WITHIN: Duration = Duration::from_secs(5);
+/// How long the reference server may take to listen.
+const LISTEN_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may take to stop.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// What the reference server prints when it listens.
+const LISTENING: &str = "listening on ";
+
+/// Why there is no target.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The name does not resolve.
+    #[error("cannot find the host of {url}: {error}")]
+    Resolve {
+        /// As given.
+        url: Box<Url>,
+        /// What the resolver said.
+        error: std::io::Error,
+    },
+    /// Nothing answers there.
+    #[error("cannot reach {url}: {error}: is the target running, and is this its port?")]
+    Unreachable {
+        /// As given.
+        url: Box<Url>,
+        /// What the system said of the last address.
+        error: std::io::Error,
+    },
+    /// The reference server could not be started.
+    #[error("cannot start the reference server: {0}")]
+    Start(#[from] std::io::Error),
+    /// It ended before it listened.
+    #[error("the reference server did not start ({status}): {said}")]
+    Ended {
+        /// Exit status, or that it was silent.
+        status: String,
+        /// The end of its log.
+        said: String,
+    },
+}
+
+/// A target that can be reached.
+pub struct Target {
+    /// Address that subscribers and writers connect to.
+    pub address: SocketAddr,
+    /// Host header.
+    pub host: String,
+    /// What people call it.
+    pub name: String,
+    server: Option<Server>,
+}
+
+/// The reference server as a child process. It ends when its standard input does, so it cannot
+/// outlive us whatever ends us.
+struct Server {
+    child: Child,
+    log: PathBuf,
+    _store: TempDir,
+}
+
+impl Target {
+    /// A server that somebody runs.
+    ///
+    /// # Errors
+    /// If its name does not resolve, or no address of it accepts a connection.
+    pub fn at(url: &Url) -> Result<Self, TargetError> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let resolve_error = |error| TargetError::Resolve { url: Box::new(url.clone()), error };
+        let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs().map_err(resolve_error)?.collect();
+        let mut last_error = std::io::Error::from(std::io::ErrorKind::NotFound);
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, REACH_WITHIN) {
+                Ok(_) => {
+                    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+                    return Ok(Self { address, host, name: url.to_string(), server: None });
+                }
+                Err(error) => last_error = error,
+            }
+        }
+        Err(TargetError::Unreachable { url: Box::new(url.clone()), error: last_error })
+    }
+
+    /// Starts the reference server with `arguments` and waits until it listens; it logs to `log`.
+    ///
+    /// # Errors
+    /// If it cannot be started, or ends before it listens.
+    pub fn start_reference(arguments: &[String], log: &Path) -> Result<Self, TargetError> {
+        let store = tempfile::Builder::new().prefix("feedmark-target-").tempdir()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["target", "--port", "0", "--open", "--stop-on-stdin-eof", "--db"])
+            .arg(store.path().join("feed.db"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log)?)
+            // A Ctrl-C in the terminal is for us: the server is needed for the drain.
+            .process_group(0)
+            .spawn()?;
+        let (sender, first_line) = sync_channel(1);
+        let stdout = child.stdout.take();
+        std::thread::Builder::new().name("target-stdout".into()).spawn(move || {
+            let mut lines = stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines);
+            // Nobody waits any more if it took too long.
+            let _ = sender.send(lines.next());
+            // The rest is read to its end, so that the server never waits for a reader.
+            lines.for_each(drop);
+        })?;
+        let line = first_line.recv_timeout(LISTEN_WITHIN).ok().flatten().and_then(Result::ok);
+        let server = Server { child, log: log.to_owned(), _store: store };
+        let address = line.as_deref().and_then(|line| {
+            let url = Url::parse(line.strip_prefix(LISTENING)?.trim()).ok()?;
+            Some((url.socket_addrs(|| None).ok()?.first().copied()?, url))
+        });
+        match address {
+            Some((address, url)) => Ok(Self {
+                address,
+                host: address.to_string(),
+                name: format!("reference server at {}", url.as_str().trim_end_matches('/')),
+                server: Some(server),
+            }),
+            None => {
+                let said = server.end_of_log();
+                let status = server.stop().map_or_else(|| "silent".to_owned(), |status| status.to_string());
+                Err(TargetError::Ended { status, said })
+            }
+        }
+    }
+
+    /// Its process, if it is our child.
+    pub fn pid(&self) -> Option<i32> {
+        self.server.as_ref().map(|server| server.child.id() as i32)
+    }
+
+    /// Our child has ended though nobody stopped it: how, and the end of its log.
+    pub fn ended_early(&mut self) -> Option<String> {
+        let server = self.server.as_mut()?;
+        let status = server.child.try_wait().ok()??;
+        Some(format!("the reference server ended during the run ({status}): {}", server.end_of_log()))
+    }
+
+    /// Stops our child, if there is one.
+    pub fn stop(self) {
+        self.server.map(Server::stop);
+    }
+}
+
+impl Server {
+    /// Closes its standard input and waits; kills it if it takes too long.
+    fn stop(mut self) -> Option<ExitStatus> {
+        drop(self.child.stdin.take());
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let (sender, ended) = sync_channel(1);
+        let mut child = self.child;
+        let waiter = std::thread::spawn(move || {
+            let status = child.wait().ok();
+            // Received unless it was killed in the meantime.
+            let _ = sender.send(status);
+            status
+        });
+        ended.recv_timeout(STOP_WITHIN).unwrap_or_else(|_| {
+            // It is ours and has not been waited for, so the pid is still its own.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            waiter.join().ok().flatten()
+        })
+    }
+
+    fn end_of_log(&self) -> String {
+        const TAIL_BYTES: u64 = 600;
+        let tail = || -> std::io::Result<Vec<u8>> {
+            let mut file = File::open(&self.log)?;
+            let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+            file.seek(SeekFrom::Start(start))?;
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = tail().unwrap_or_default();
+        let last_line = bytes.trim_ascii().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+        format!("{} (see {})", excerpt(last_line), self.log.display())
+    }
+}

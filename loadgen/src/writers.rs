@@ -1,0 +1,266 @@
+//! The writers: each a poster with its own connection, who posts again only after the reply.
+//!
+//! Dispatch never waits for a reply: a post goes to an idle writer, or to a new one, up to the most
+//! posts in flight. There the schedule waits, and the wait is latency: the post keeps its intended
+//! time. Because a writer's posts follow each other, any two of them that arrive in the other order
+//! were reordered by the target.
+
+mod connection;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use feedmark_core::marker::Marker;
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::RunClock;
+use crate::template::Template;
+use connection::Connection;
+pub use connection::PostError;
+
+/// A connection idle for longer is not used again: servers close theirs after 5 s and up, and a
+/// request that crosses such a close on its way is lost without the target's fault.
+const IDLE_NS_MAX: u64 = 3_000_000_000;
+
+/// What the writers need to know.
+#[derive(Debug, Clone)]
+pub struct WritersConfig {
+    /// Address of the target.
+    pub target: SocketAddr,
+    /// Host header.
+    pub host: String,
+    /// Path and query of the POST.
+    pub path: String,
+    /// Extra headers.
+    pub headers: Vec<(String, String)>,
+    /// Body of a post.
+    pub body: Template,
+    /// Seed of the random text.
+    pub seed: u64,
+    /// The `run` of the markers.
+    pub run: u32,
+    /// Most posts in flight.
+    pub in_flight_max: u16,
+    /// A POST without a reply after this long has failed.
+    pub timeout: Duration,
+}
+
+/// What became of one post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostRecord {
+    /// Its sequence.
+    pub seq: u32,
+    /// It waited because the most posts were in flight.
+    pub waited_at_cap: bool,
+    /// First byte handed to the kernel; `None` if none was.
+    pub sent_ns: Option<u64>,
+    /// Reply complete; `None` if it never was.
+    pub complete_ns: Option<u64>,
+    /// Why it was not acknowledged.
+    pub failure: Option<PostError>,
+}
+
+/// Plain counters for the live view.
+#[derive(Debug, Default)]
+pub struct WriterCounters {
+    /// Posts acknowledged.
+    pub acknowledged: AtomicU64,
+    /// Posts that were not.
+    pub failed: AtomicU64,
+}
+
+/// The running writers.
+pub struct Writers {
+    thread: JoinHandle<Vec<PostRecord>>,
+    abandon: watch::Sender<bool>,
+    counters: Arc<WriterCounters>,
+}
+
+impl Writers {
+    /// Starts the writers; posts come from the returned queue, which has room for `posts_max`.
+    ///
+    /// # Errors
+    /// If the runtime or its thread cannot be made.
+    pub fn start(
+        config: WritersConfig,
+        clock: RunClock,
+        posts_max: usize,
+    ) -> std::io::Result<(Self, mpsc::Sender<u32>)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (sender, posts) = mpsc::channel(posts_max.max(1));
+        let (abandon, abandoned) = watch::channel(false);
+        let counters = Arc::new(WriterCounters::default());
+        let shared = Shared { config, clock, abandoned, counters: Arc::clone(&counters) };
+        let thread = std::thread::Builder::new()
+            .name("writers".into())
+            .spawn(move || runtime.block_on(dispatch(Arc::new(shared), posts)))?;
+        Ok((Self { thread, abandon, counters }, sender))
+    }
+
+    /// Counters right now.
+    pub fn counters(&self) -> &WriterCounters {
+        &self.counters
+    }
+
+    /// Every post that was handed over has its outcome, and no more will be.
+    pub fn is_done(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Gives up on replies that are still out and returns all records, by sequence.
+    ///
+    /// # Panics
+    /// If the writers' thread panicked.
+    pub fn finish(self) -> Vec<PostRecord> {
+        // Fails only if every receiver is gone, that is when all is done.
+        let _ = self.abandon.send(true);
+        let mut records = self.thread.join().expect("the writers do not panic");
+        records.sort_unstable_by_key(|record| record.seq);
+        records
+    }
+}
+
+/// What every writer shares.
+struct Shared {
+    config: WritersConfig,
+    clock: RunClock,
+    abandoned: watch::Receiver<bool>,
+    counters: Arc<WriterCounters>,
+}
+
+/// One poster.
+struct Writer {
+    id: u16,
+    connection: Option<Connection>,
+}
+
+/// Gives each post to an idle writer, the one used last first, so that few connections do the work.
+async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<PostRecord> {
+    let cap = shared.config.in_flight_max;
+    let (returning, mut returned) = mpsc::channel(usize::from(cap));
+    let mut abandoned = shared.abandoned.clone();
+    let (mut idle, mut spawned, mut in_flight) = (Vec::new(), 0, 0u16);
+    let (mut waiting, mut records) = (VecDeque::new(), Vec::new());
+    let mut open = true;
+    let start = |writer: Writer, seq: u32, waited_at_cap: bool| {
+        let (shared, returning) = (Arc::clone(&shared), returning.clone());
+        tokio::spawn(async move {
+            let outcome = write_post(&shared, writer, seq, waited_at_cap).await;
+            // The dispatcher waits for every writer in flight, so it is there.
+            let _ = returning.send(outcome).await;
+        });
+    };
+    while open || in_flight > 0 {
+        tokio::select! {
+            biased;
+            Some((writer, record)) = returned.recv() => {
+                count(&shared.counters, &record);
+                records.push(record);
+                let next = if *shared.abandoned.borrow() { None } else { waiting.pop_front() };
+                match next {
+                    Some(seq) => start(writer, seq, true),
+                    None => {
+                        in_flight -= 1;
+                        idle.push(writer);
+                    }
+                }
+            }
+            post = posts.recv(), if open => match post {
+                None => open = false,
+                Some(seq) => {
+                    let new_writer = || (spawned < cap).then(|| {
+                        spawned += 1;
+                        Writer { id: spawned - 1, connection: None }
+                    });
+                    match idle.pop().or_else(new_writer) {
+                        Some(writer) => {
+                            in_flight += 1;
+                            start(writer, seq, false);
+                        }
+                        None => waiting.push_back(seq),
+                    }
+                }
+            },
+            _ = abandoned.wait_for(|abandoned| *abandoned), if open => {
+                // Nothing more is sent; replies that are out give up by themselves.
+                open = false;
+                while let Ok(seq) = posts.try_recv() {
+                    waiting.push_back(seq);
+                }
+            }
+        }
+    }
+    records.extend(waiting.drain(..).map(not_sent));
+    records
+}
+
+fn not_sent(seq: u32) -> PostRecord {
+    PostRecord {
+        seq,
+        waited_at_cap: true,
+        sent_ns: None,
+        complete_ns: None,
+        failure: Some(PostError::NotSent),
+    }
+}
+
+fn count(counters: &WriterCounters, record: &PostRecord) {
+    let counter = if record.failure.is_none() { &counters.acknowledged } else { &counters.failed };
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+async fn write_post(
+    shared: &Shared,
+    mut writer: Writer,
+    seq: u32,
+    waited_at_cap: bool,
+) -> (Writer, PostRecord) {
+    let mut abandoned = shared.abandoned.clone();
+    let mut sent_ns = None;
+    let outcome = tokio::select! {
+        outcome = post_once(shared, &mut writer, seq, &mut sent_ns) => outcome,
+        () = tokio::time::sleep(shared.config.timeout) => Err(PostError::Timeout),
+        _ = abandoned.wait_for(|abandoned| *abandoned) => Err(PostError::Abandoned),
+    };
+    if let Some(connection) = &writer.connection {
+        sent_ns = sent_ns.or_else(|| connection.first_byte_ns());
+    }
+    if outcome.as_ref().is_err_and(|error| !matches!(error, PostError::Status { .. })) {
+        writer.connection = None;
+    }
+    let complete_ns = match &outcome {
+        Ok(complete_ns) | Err(PostError::Status { complete_ns, .. }) => Some(*complete_ns),
+        Err(_) => None,
+    };
+    (writer, PostRecord { seq, waited_at_cap, sent_ns, complete_ns, failure: outcome.err() })
+}
+
+/// Posts on the writer's connection, or on a new one where that has gone in the meantime.
+async fn post_once(
+    shared: &Shared,
+    writer: &mut Writer,
+    seq: u32,
+    sent_ns: &mut Option<u64>,
+) -> Result<u64, PostError> {
+    let config = &shared.config;
+    let marker = Marker { run: config.run, writer: writer.id, seq };
+    let body = config.body.render(marker, config.seed, shared.clock.realtime_ns() / 1_000_000);
+    let usable = writer.connection.take().filter(|c| c.is_usable(shared.clock.now_ns(), IDLE_NS_MAX));
+    if let Some(kept) = usable {
+        let connection = writer.connection.insert(kept);
+        let outcome = connection.post(config, body.clone()).await;
+        *sent_ns = connection.first_byte_ns();
+        match outcome {
+            Err(PostError::Connection(_)) if sent_ns.is_none() => writer.connection = None,
+            outcome => return outcome,
+        }
+    }
+    let connection = writer.connection.insert(Connection::open(config, shared.clock).await?);
+    let outcome = connection.post(config, body).await;
+    *sent_ns = connection.first_byte_ns();
+    outcome
+}

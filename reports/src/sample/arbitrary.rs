@@ -1,0 +1,229 @@
+//! Any run at all, for properties: hostile texts, counts that do not add up, quantiles out of order.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::run_result::*;
+use crate::{LatencySummary, Quantile, RunResult, Status, Verdict};
+
+/// The greatest numbers of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Greatest count of anything, bytes included.
+    pub(crate) count: u64,
+    /// Longest duration, ns.
+    pub(crate) ns: u64,
+    /// Greatest number of seconds or of anything per second.
+    pub(crate) number: f64,
+}
+
+/// Everything that the types can hold (numbers that are not finite have no JSON and are left out).
+pub(crate) const ANY: Bounds = Bounds { count: u64::MAX, ns: u64::MAX, number: f64::MAX };
+/// What a run of a day on a big machine can produce.
+pub(crate) const PLAUSIBLE: Bounds = Bounds { count: 1_000_000_000_000, ns: 3_600_000_000_000, number: 1e6 };
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof![
+        any::<String>(),
+        "[a-z_ ]{0,60}",
+        "[\\x00-\\x1f\\x7f-\\u{9f}\\u{202e}日e\\u{301}]{0,40}",
+        "[a-z]{500}"
+    ]
+    .boxed()
+}
+
+fn quantile(bounds: Bounds) -> BoxedStrategy<Quantile> {
+    prop_oneof![
+        6 => (0..=bounds.ns).prop_map(Quantile::Ns),
+        2 => (0..=100_000_000_u64).prop_map(Quantile::Ns),
+        1 => Just(Quantile::BeyondDeadline),
+        1 => Just(Quantile::NotAvailable),
+    ]
+    .boxed()
+}
+
+fn count(bounds: Bounds) -> BoxedStrategy<u64> {
+    prop_oneof![Just(0), Just(1), 0..=1_000_u64, 0..=bounds.count].boxed()
+}
+
+fn number(bounds: Bounds) -> BoxedStrategy<f64> {
+    prop_oneof![Just(0.0), 0.0..=1_000.0, 0.0..=bounds.number].boxed()
+}
+
+fn by_cause(bounds: Bounds) -> BoxedStrategy<BTreeMap<String, u64>> {
+    btree_map(text(), count(bounds), 0..8).boxed()
+}
+
+fn latency(bounds: Bounds) -> BoxedStrategy<LatencySummary> {
+    let quantiles = [(); 6].map(|()| quantile(bounds));
+    (count(bounds), count(bounds), number(bounds), quantiles, text())
+        .prop_map(|(count, beyond_deadline, effective_samples, [min, p50, p90, p99, p999, max], hdr)| {
+            LatencySummary { count, beyond_deadline, effective_samples, min, p50, p90, p99, p999, max, hdr }
+        })
+        .boxed()
+}
+
+fn posts(bounds: Bounds) -> BoxedStrategy<Posts> {
+    ([(); 6].map(|()| count(bounds)), by_cause(bounds))
+        .prop_map(|([scheduled, sent, acknowledged, failed, dropped, waited_at_cap], failures)| Posts {
+            scheduled,
+            sent,
+            acknowledged,
+            failed,
+            dropped,
+            waited_at_cap,
+            failures,
+        })
+        .boxed()
+}
+
+fn deliveries(bounds: Bounds) -> BoxedStrategy<Deliveries> {
+    let misses = (any::<u32>(), count(bounds), count(bounds))
+        .prop_map(|(subscriber, missing, late)| SubscriberMisses { subscriber, missing, late });
+    let residual = prop_oneof![3 => Just(0), 1 => any::<i64>()];
+    ([(); 9].map(|()| count(bounds)), residual, by_cause(bounds), vec(misses, 0..11))
+        .prop_map(|(counts, residual, missing_by_cause, worst_subscribers)| {
+            let [owed, delivered, late, missing, duplicate, reordered, unexpected, not_owed, misses] = counts;
+            Deliveries {
+                owed,
+                delivered,
+                late,
+                missing,
+                residual,
+                duplicate,
+                reordered,
+                unexpected,
+                not_owed,
+                missing_by_cause,
+                worst_subscribers,
+                subscribers_with_misses: misses,
+            }
+        })
+        .boxed()
+}
+
+fn connections(bounds: Bounds) -> BoxedStrategy<Connections> {
+    let times = [(); 4].map(|()| latency(bounds));
+    ([(); 5].map(|()| count(bounds)), by_cause(bounds), by_cause(bounds), 0..=bounds.ns, times)
+        .prop_map(|(counts, lost_by_cause, failed_by_cause, duration_ns, [tcp, upgrade, socketio, total])| {
+            let [requested, established, lost, failed, retries] = counts;
+            let connect_ns = ConnectTimes { tcp, upgrade, socketio, total };
+            Connections {
+                requested,
+                established,
+                lost,
+                failed,
+                retries,
+                lost_by_cause,
+                failed_by_cause,
+                duration_ns,
+                connect_ns,
+            }
+        })
+        .boxed()
+}
+
+fn latencies(bounds: Bounds) -> BoxedStrategy<Latencies> {
+    [(); 8]
+        .map(|()| latency(bounds))
+        .prop_map(
+            |[
+                delivery,
+                first_delivery,
+                full_fanout,
+                spread,
+                send_lag,
+                service_time,
+                response_time,
+                receive_delay,
+            ]| {
+                Latencies {
+                    delivery,
+                    first_delivery,
+                    full_fanout,
+                    spread,
+                    send_lag,
+                    service_time,
+                    response_time,
+                    receive_delay,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn process(bounds: Bounds) -> BoxedStrategy<ProcessUse> {
+    (number(bounds), option::of(number(bounds)), count(bounds))
+        .prop_map(|(cpu_s, cpu_s_per_million_deliveries, peak_memory_bytes)| ProcessUse {
+            cpu_s,
+            cpu_s_per_million_deliveries,
+            peak_memory_bytes,
+            samples: Vec::new(),
+        })
+        .boxed()
+}
+
+fn scenario(bounds: Bounds) -> BoxedStrategy<ScenarioRecord> {
+    let arrivals = prop_oneof![Just(ArrivalLaw::Poisson), Just(ArrivalLaw::Constant)];
+    let ns = 0..=bounds.ns;
+    (option::of(text()), any::<u32>(), number(bounds), ns.clone(), ns, arrivals, text())
+        .prop_map(|(url, subscribers, rate_per_s, duration_ns, deadline_ns, arrivals, event)| {
+            ScenarioRecord {
+                url,
+                subscribers,
+                rate_per_s,
+                duration_ns,
+                deadline_ns,
+                arrivals,
+                event,
+                ..super::run().scenario
+            }
+        })
+        .boxed()
+}
+
+fn verdict() -> BoxedStrategy<Verdict> {
+    let status =
+        prop_oneof![Just(Status::Pass), Just(Status::Fail), Just(Status::Invalid), Just(Status::Unresolved)];
+    (status, vec(text(), 0..30)).prop_map(|(status, reasons)| Verdict { status, reasons }).boxed()
+}
+
+fn phases(bounds: Bounds) -> BoxedStrategy<Vec<Phase>> {
+    let name = prop_oneof![text(), Just("steady".to_owned())];
+    let phase = (name, 0..=bounds.ns, 0..=bounds.ns).prop_map(|(name, start_ns, end_ns)| Phase {
+        name,
+        start_ns,
+        end_ns,
+    });
+    vec(phase, 0..4).boxed()
+}
+
+/// A run whose numbers lie within the bounds.
+pub(crate) fn run(bounds: Bounds) -> BoxedStrategy<RunResult> {
+    let asked = (verdict(), any::<bool>(), scenario(bounds), any::<u64>(), phases(bounds));
+    let timestamps = prop_oneof![Just(Timestamps::Kernel), Just(Timestamps::User)];
+    let processes = (process(bounds), option::of(process(bounds)));
+    let counted = (posts(bounds), deliveries(bounds), connections(bounds));
+    (asked, timestamps, counted, latencies(bounds), processes)
+        .prop_map(|(asked, timestamps, (posts, deliveries, connections), latency_ns, (generator, target))| {
+            let (verdict, interrupted, scenario, seed, phases) = asked;
+            RunResult {
+                verdict,
+                interrupted,
+                scenario,
+                seed,
+                timestamps,
+                phases,
+                posts,
+                deliveries,
+                connections,
+                latency_ns,
+                resources: Resources { generator, target },
+                ..super::run()
+            }
+        })
+        .boxed()
+}

@@ -1,0 +1,112 @@
+//! The verdict with its reasons, and the scenario in one line.
+
+use super::layout::{Page, Paint, clean};
+use crate::run_result::{ArrivalLaw, ScenarioRecord, Timestamps};
+use crate::units::{count, counted, duration, flag_duration, number};
+use crate::{Quantile, RunResult, Status};
+
+/// Reasons that are printed; the others are counted and stand in `run.json`.
+const REASONS_MAX: usize = 20;
+const REASON_COLUMNS_MAX: usize = 400;
+const URL_COLUMNS_MAX: usize = 120;
+/// Phase that the figures are about.
+const STEADY: &str = "steady";
+
+pub(super) fn print(page: &mut Page, result: &RunResult) {
+    let status = result.verdict.status;
+    let mut sentences = Vec::new();
+    if status == Status::Pass {
+        sentences.push(plain_sentence(result));
+    }
+    let reasons = &result.verdict.reasons;
+    sentences.extend(reasons.iter().take(REASONS_MAX).map(|reason| clean(reason, REASON_COLUMNS_MAX)));
+    if let Some(more) = reasons.len().checked_sub(REASONS_MAX).filter(|more| *more > 0) {
+        sentences.push(format!("and {} in run.json", counted(more as u64, "more reason", "more reasons")));
+    }
+    if status == Status::Invalid {
+        sentences
+            .push("the generator was not trustworthy: the figures say nothing about the target".to_owned());
+    }
+    if result.interrupted {
+        sentences.push(interruption(result));
+    }
+    let paint = match status {
+        Status::Pass => Paint::Green,
+        Status::Fail => Paint::Red,
+        Status::Invalid | Status::Unresolved => Paint::Yellow,
+    };
+    page.headline(status.word(), paint, &sentences);
+    page.blank();
+    page.section("scenario", &[scenario(result)]);
+}
+
+/// What a pass means, in words that the samples support.
+fn plain_sentence(result: &RunResult) -> String {
+    let (deliveries, delivery) = (&result.deliveries, &result.latency_ns.delivery);
+    if delivery.count == 0 {
+        return "no delivery was owed".to_owned();
+    }
+    let counted_deliveries = counted(delivery.count, "delivery", "deliveries");
+    let quantiles = [(99, delivery.p99), (90, delivery.p90), (50, delivery.p50)];
+    let supported = quantiles.iter().find_map(|(percent, quantile)| match quantile {
+        Quantile::Ns(ns) => Some((percent, *ns)),
+        _ => None,
+    });
+    let speed = match (supported, delivery.max) {
+        (Some((percent, ns)), _) => {
+            format!("{percent} % of {counted_deliveries} arrived within {}", duration(ns))
+        }
+        (None, Quantile::Ns(ns)) if delivery.count == 1 => {
+            format!("the only delivery arrived within {}", duration(ns))
+        }
+        (None, Quantile::Ns(ns)) => format!("all {counted_deliveries} arrived within {}", duration(ns)),
+        (None, _) => format!("{counted_deliveries} were owed"),
+    };
+    let loss = match (deliveries.missing, deliveries.late) {
+        (0, 0) => "nothing was lost".to_owned(),
+        (missing, late) => format!("{} missing, {} late", count(missing), count(late)),
+    };
+    format!("{speed}; {loss}")
+}
+
+fn interruption(result: &RunResult) -> String {
+    let asked = flag_duration(result.scenario.duration_ns);
+    match result.phases.iter().find(|phase| phase.name == STEADY) {
+        Some(steady) => format!(
+            "interrupted {} into the {asked} of the steady phase: the figures end there",
+            duration(steady.end_ns.saturating_sub(steady.start_ns))
+        ),
+        None => "interrupted before the steady phase: there is nothing to judge".to_owned(),
+    }
+}
+
+fn scenario(result: &RunResult) -> Vec<String> {
+    let scenario = &result.scenario;
+    let arrivals = match scenario.arrivals {
+        ArrivalLaw::Poisson => "poisson",
+        ArrivalLaw::Constant => "constant",
+    };
+    let clock = match result.timestamps {
+        Timestamps::Kernel => "kernel",
+        Timestamps::User => "user",
+    };
+    let posts = if scenario.rate_per_s == 1.0 { "post/s" } else { "posts/s" };
+    vec![
+        counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
+        format!(
+            "{} {posts} {arrivals} for {}",
+            number(scenario.rate_per_s),
+            flag_duration(scenario.duration_ns)
+        ),
+        format!("seed {}", result.seed),
+        format!("ts={clock}"),
+        target(scenario),
+    ]
+}
+
+fn target(scenario: &ScenarioRecord) -> String {
+    match &scenario.url {
+        Some(url) => clean(url, URL_COLUMNS_MAX),
+        None => "reference server".to_owned(),
+    }
+}

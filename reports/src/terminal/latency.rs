@@ -1,0 +1,108 @@
+//! The table of latencies, and what its `n/a` cells would need.
+
+use super::layout::Page;
+use crate::quantile::effective_samples_needed;
+use crate::run_result::{ArrivalLaw, Latencies};
+use crate::units::{count, counted, duration, flag_duration, short_duration};
+use crate::{LatencySummary, Quantile, RunResult};
+
+const HEAD: [&str; 6] = ["latency", "p50", "p90", "p99", "p99.9", "max"];
+type Pick = fn(&LatencySummary) -> Quantile;
+
+/// The quantiles of the table that need samples beyond them, from the easiest.
+const QUANTILES: [(&str, f64, Pick); 4] = [
+    ("p50", 0.5, |summary| summary.p50),
+    ("p90", 0.9, |summary| summary.p90),
+    ("p99", 0.99, |summary| summary.p99),
+    ("p99.9", 0.999, |summary| summary.p999),
+];
+const NS_PER_S: f64 = 1e9;
+/// A Poisson process that is this many deviations short of its mean is rare (1 in 40).
+const POISSON_MARGIN: f64 = 2.0;
+/// A longer run than this is no advice; it is left out.
+const ADVICE_S_MAX: f64 = 7.0 * 24.0 * 3600.0;
+
+pub(super) fn print(page: &mut Page, result: &RunResult) {
+    let latencies = &result.latency_ns;
+    let rows: Vec<Vec<String>> = rows(latencies)
+        .into_iter()
+        // Delivery is what the run is about, so its row stays even if nothing arrived.
+        .filter(|(name, summary)| summary.count > 0 || *name == "delivery")
+        .map(|(name, summary)| row(name, summary, result.scenario.deadline_ns))
+        .collect();
+    page.table(&HEAD, &rows);
+    if let Some(needs) = needs(result) {
+        page.remark(&needs);
+    }
+}
+
+fn rows(latencies: &Latencies) -> [(&'static str, &LatencySummary); 8] {
+    [
+        ("delivery", &latencies.delivery),
+        ("first delivery", &latencies.first_delivery),
+        ("full fan-out", &latencies.full_fanout),
+        ("spread", &latencies.spread),
+        ("send lag", &latencies.send_lag),
+        ("service time", &latencies.service_time),
+        ("response time", &latencies.response_time),
+        ("receive delay", &latencies.receive_delay),
+    ]
+}
+
+fn row(name: &str, summary: &LatencySummary, deadline_ns: u64) -> Vec<String> {
+    let quantiles = [summary.p50, summary.p90, summary.p99, summary.p999, summary.max];
+    std::iter::once(name.to_owned()).chain(quantiles.map(|quantile| cell(quantile, deadline_ns))).collect()
+}
+
+/// A quantile as it is printed.
+pub(super) fn cell(quantile: Quantile, deadline_ns: u64) -> String {
+    match quantile {
+        Quantile::Ns(ns) => duration(ns),
+        Quantile::BeyondDeadline => format!("> {}", short_duration(deadline_ns)),
+        Quantile::NotAvailable => "n/a".to_owned(),
+    }
+}
+
+/// What the `n/a` cells need: for each quantile the effective posts (METHOD V9) and a steady phase that
+/// gives them. The series with the fewest decides, so that the advice fills the whole column.
+fn needs(result: &RunResult) -> Option<Vec<String>> {
+    if result.latency_ns.delivery.count == 0 {
+        return Some(vec!["n/a: no delivery was owed".to_owned()]);
+    }
+    let shown: Vec<_> =
+        rows(&result.latency_ns).into_iter().filter(|(_, summary)| summary.count > 0).collect();
+    let mut items = Vec::new();
+    let mut fewest = f64::INFINITY;
+    for (name, quantile, of) in QUANTILES {
+        let lacking = shown.iter().filter(|(_, summary)| of(summary) == Quantile::NotAvailable);
+        let worst = lacking.clone().min_by(|a, b| a.1.effective_samples.total_cmp(&b.1.effective_samples));
+        let Some((row, summary)) = worst else { continue };
+        let effective = summary.effective_samples;
+        fewest = fewest.min(effective);
+        let row = if lacking.count() < shown.len() { format!(" of {row}") } else { String::new() };
+        let needed = effective_samples_needed(quantile);
+        let advice = duration_for(result, needed, effective).map_or(String::new(), |d| format!(" (-d {d})"));
+        items.push(format!("{name}{row} needs {}{advice}", count(needed as u64)));
+    }
+    let first = items.first_mut()?;
+    let posts = if fewest as u64 == result.posts.scheduled { "" } else { "effective " };
+    *first = format!(
+        "n/a: {}; {first}",
+        counted(fewest as u64, &format!("{posts}post"), &format!("{posts}posts"))
+    );
+    Some(items)
+}
+
+/// The steady phase that gives `needed` effective samples at this rate, as a flag takes it; `None`
+/// where the run cannot say.
+fn duration_for(result: &RunResult, needed: f64, effective: f64) -> Option<String> {
+    let posts_per_sample = (result.posts.scheduled as f64 / effective).max(1.0);
+    let posts = needed * posts_per_sample;
+    let margin = match result.scenario.arrivals {
+        ArrivalLaw::Constant => 0.0,
+        ArrivalLaw::Poisson => POISSON_MARGIN * posts.sqrt(),
+    };
+    let duration_s = ((posts + margin) / result.scenario.rate_per_s).ceil();
+    (duration_s.is_finite() && (1.0..=ADVICE_S_MAX).contains(&duration_s))
+        .then(|| flag_duration((duration_s * NS_PER_S) as u64))
+}

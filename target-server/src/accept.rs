@@ -1,0 +1,125 @@
+//! Taking connections and serving HTTP/1.1 on them, upgrades to WebSocket included.
+//!
+//! Invariant: an error of `accept` neither ends the server nor makes it spin.
+//! Must not know: what is served.
+
+use std::{convert::Infallible, io, pin::pin, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::IntCounter;
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+/// Rest after an error that more calls would only repeat, such as no descriptor left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+/// At most one log line per this time about such errors.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a connection may take for a request's head; also how long one may idle between requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// A request's head may be this long.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Takes and serves connections until dropped.
+pub(crate) struct Acceptor {
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    pub(crate) errors: IntCounter,
+    /// How long a peer may take no byte before the kernel gives it up.
+    pub(crate) stall_timeout: Duration,
+    /// Every connection, until it ends or becomes a WebSocket.
+    pub(crate) connections: TaskTracker,
+    /// Cancelled, connections answer what they are answering and end.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Acceptor {
+    /// Never returns; every connection is a task of its own.
+    pub(crate) async fn run(&self) -> Infallible {
+        let mut logged: Option<Instant> = None;
+        let mut unlogged = 0_u64;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => self.serve(stream),
+                // The peer gave up before it was accepted; the next one may be fine.
+                Err(why) if is_of_the_peer(&why) => {}
+                Err(why) => {
+                    self.errors.inc();
+                    unlogged += 1;
+                    if logged.is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL) {
+                        tracing::warn!(%why, errors = unlogged, "cannot accept connections: trying again");
+                        logged = Some(Instant::now());
+                        unlogged = 0;
+                    }
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        if let Err(why) = tune(&stream, self.stall_timeout) {
+            tracing::debug!(%why, "a connection was gone before it could be tuned");
+            return;
+        }
+        let router = self.router.clone();
+        let service =
+            service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let stopping = self.stopping.clone();
+        self.connections.spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = stopping.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(why) = ended {
+                tracing::debug!(%why, "connection ended with an error");
+            }
+        });
+    }
+}
+
+fn is_of_the_peer(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// No delay for small packets, and an end to peers that stopped reading: the library below keeps their sockets until
+/// a write fails, which without this can be never.
+fn tune(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_prompt_and_ends_when_its_peer_stalls() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let stall_timeout = Duration::from_secs(7);
+        tune(&stream, stall_timeout).unwrap();
+        assert!(stream.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        assert_eq!(SockRef::from(&stream).tcp_user_timeout().unwrap(), Some(stall_timeout));
+    }
+}
