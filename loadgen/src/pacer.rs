@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::clock::RunClock;
 
 /// Longest sleep, so that a stop is noticed.
-const SLICE_NS: u64 = 20_000_000;
+const SLICE_NS: u64 = 100_000_000;
 
 /// The running pacer.
 pub struct Pacer {

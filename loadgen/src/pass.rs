@@ -18,7 +18,7 @@ use crate::writers::{PostRecord, Writers, WritersConfig};
 /// Time between the start of a pass and its first possible post: everyone is ready by then.
 const LEAD_NS: u64 = 50_000_000;
 /// How often the conductor looks around when nothing settles.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What a pass saw, without the ledger, which the engine keeps to its end.
 #[derive(Debug)]
