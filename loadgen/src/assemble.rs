@@ -123,7 +123,7 @@ pub fn assemble(
         run_id: format!("{run_id:08x}"),
         started_at,
         verdict: judge::nothing_yet(),
-        interrupted: pass.interrupted,
+        interrupted: pass.stopped_ns.is_some(),
         scenario_hash: scenario_hash(&record, scenario.seed),
         scenario: record,
         seed: scenario.seed,

@@ -33,8 +33,8 @@ pub struct PassOutcome {
     pub times: Vec<PostTimes>,
     /// Delivery latency of the judged posts.
     pub delivery: Recorder,
-    /// Somebody stopped it.
-    pub interrupted: bool,
+    /// Run time at which somebody stopped it.
+    pub stopped_ns: Option<u64>,
 }
 
 /// Where a pass stands.
@@ -44,6 +44,8 @@ pub struct PassProgress {
     pub elapsed_ns: u64,
     /// Posts handed to the writers.
     pub handed_over: u32,
+    /// Somebody has stopped the schedule.
+    pub stopped: bool,
     /// Posts acknowledged.
     pub acknowledged: u64,
     /// Posts that failed.
@@ -74,7 +76,7 @@ pub fn run_pass(
     let mut pacer = Some(Pacer::start(clock, base_ns, Arc::clone(&offsets_ns), posts)?);
     let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged);
     let mut scheduled = offsets_ns.len() as u32;
-    let (mut interrupted, mut aborted) = (false, false);
+    let (mut stopped_ns, mut aborted) = (None, false);
     let last_late_ns = base_ns + offsets_ns.last().copied().unwrap_or_default() + 2 * deadline_ns;
     loop {
         while let Some(settled) = engine.next_settled(LOOK_EVERY) {
@@ -85,6 +87,7 @@ pub fn run_pass(
         let progress = PassProgress {
             elapsed_ns: clock.now_ns().saturating_sub(base_ns),
             handed_over: pacer.as_ref().map_or(scheduled, Pacer::handed_over),
+            stopped: stopped_ns.is_some(),
             acknowledged: counters.acknowledged.load(Ordering::Relaxed),
             failed: counters.failed.load(Ordering::Relaxed),
             totals,
@@ -94,8 +97,8 @@ pub fn run_pass(
         if enough(&progress) || (totals.settled && all_in) {
             break;
         }
-        if interrupt::stop_asked() && !interrupted {
-            interrupted = true;
+        if interrupt::stop_asked() && stopped_ns.is_none() {
+            stopped_ns = Some(clock.now_ns());
             scheduled = pacer.take().map_or(scheduled, Pacer::stop);
             engine.cut(scheduled);
         }
@@ -112,5 +115,5 @@ pub fn run_pass(
     }
     let records = writers.finish();
     let (times, delivery) = collector.finish();
-    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, interrupted })
+    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns })
 }

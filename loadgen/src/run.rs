@@ -2,24 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use feedmark_core::ledger::CONFIRMED_BEFORE_NS;
 use feedmark_reports::RunResult;
 use feedmark_reports::run_result::Phase;
+use feedmark_reports::units::{count, counted, short_duration};
 
 use crate::assemble::{self, Observations};
 use crate::clock::RunClock;
+use crate::commentary::Commentary;
 use crate::engine::{Engine, EngineConfig};
 use crate::folder::{self, FolderError};
 use crate::interrupt;
 use crate::limits::Limits;
 use crate::narrator::Narrator;
 use crate::observer::Observer;
-use crate::pass::{PassOutcome, PassProgress, run_pass};
+use crate::pass::{PassProgress, run_pass};
+use crate::probe::probe;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::target::{Target, TargetError};
-use crate::writers::{PostError, PostRecord, WritersConfig};
+use crate::writers::WritersConfig;
 
 /// How often the conductor looks at the connections while they come up.
 const LOOK_EVERY_NS: u64 = 20_000_000;
@@ -152,6 +154,9 @@ fn measure(
     let connect_start_ns = clock.now_ns();
     let engine = connect(scenario, engine, clock, &mut narrator, &target.name)?;
     phases.end("connect");
+    let connected = counted(engine.totals().established, "subscriber", "subscribers");
+    narrator
+        .note(&format!("connected: {connected} in {}", short_duration(clock.now_ns() - connect_start_ns)));
 
     let writers = |run| writers_config(scenario, &target, run);
     let probe_missed = match interrupt::stop_asked() {
@@ -171,18 +176,20 @@ fn measure(
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
     let mut steady_mark = None;
     let schedule = (Arc::clone(&offsets_ns), first_judged);
-    let mut show = |progress: &PassProgress| {
-        if progress.elapsed_ns >= scenario.warmup_ns && steady_mark.is_none() {
-            steady_mark = Some(observer.mark());
-            phases.end("warm-up");
+    let mut commentary = Commentary::new(scenario, &mut narrator);
+    let mut look = |progress: &PassProgress| {
+        if progress.elapsed_ns >= scenario.warmup_ns && !progress.stopped {
+            steady_mark.get_or_insert_with(|| observer.mark());
         }
-        narrate(scenario, progress, &mut narrator);
+        commentary.tell(progress);
         false
     };
-    let pass = run_pass(&engine, writers(run_id), clock, schedule, scenario.deadline_ns, &mut show)?;
+    let pass = run_pass(&engine, writers(run_id), clock, schedule, scenario.deadline_ns, &mut look)?;
     let end_mark = observer.mark();
-    let steady_end_ns = pass.base_ns + scenario.warmup_ns + scenario.duration_ns;
-    phases.end_at("steady", steady_end_ns.min(clock.now_ns()));
+    let sent_until_ns = pass.stopped_ns.unwrap_or(u64::MAX);
+    let steady_start_ns = pass.base_ns + scenario.warmup_ns;
+    phases.end_at("warm-up", steady_start_ns.min(sent_until_ns));
+    phases.end_at("steady", (steady_start_ns + scenario.duration_ns).min(sent_until_ns));
     phases.end("drain");
     narrator.finish();
 
@@ -246,7 +253,12 @@ fn connect(
         let totals = engine.totals();
         let done = totals.established + totals.failed;
         narrator.progress("connect", done, || {
-            format!("{} of {wanted} subscribers, {} failed", totals.established, totals.failed)
+            format!(
+                "{} of {} subscribers, {} failed",
+                count(totals.established),
+                count(wanted),
+                count(totals.failed)
+            )
         });
         if totals.failed > 0 && totals.established == 0 {
             let report = engine.finish(true).connections;
@@ -262,99 +274,6 @@ fn connect(
         clock.sleep_until(clock.now_ns() + CONFIRMED_BEFORE_NS);
     }
     Ok(engine)
-}
-
-/// One post before the schedule, to see that posts are accepted and reach subscribers at all. Gives
-/// the number of subscribers that it did not reach.
-fn probe(
-    scenario: &Scenario,
-    engine: &Engine,
-    writers: WritersConfig,
-    clock: RunClock,
-    narrator: &mut Narrator,
-    target: &str,
-) -> Result<u64, RunError> {
-    narrator.phase("probe", 1);
-    let before = engine.totals();
-    let reached = |progress: &PassProgress| progress.totals.deliveries - before.deliveries;
-    let live = |progress: &PassProgress| progress.totals.established - progress.totals.lost;
-    let mut missed = 0;
-    let enough = |progress: &PassProgress| {
-        narrator.progress("probe", 0, || {
-            format!("{} of {} subscribers reached", reached(progress), live(progress))
-        });
-        missed = live(progress).saturating_sub(reached(progress));
-        let over = progress.elapsed_ns > scenario.deadline_ns;
-        let answered = progress.acknowledged == 1 && missed == 0;
-        answered || progress.failed == 1 || over || interrupt::stop_asked()
-    };
-    let pass = run_pass(engine, writers, clock, (Arc::new([0]), 0), scenario.deadline_ns, enough)?;
-    if let Some(PostRecord { failure: Some(failure), .. }) = pass.records.first()
-        && !interrupt::stop_asked()
-    {
-        let failure = format!("{failure}{}", remedy(failure));
-        return Err(RunError::ProbeRefused {
-            target: target.to_owned(),
-            path: scenario.post_path.clone(),
-            failure,
-        });
-    }
-    let totals = engine.totals();
-    let live = totals.established - totals.lost;
-    if missed == live && live > 0 && !interrupt::stop_asked() {
-        return Err(RunError::NobodyReached {
-            subscribers: live,
-            event: scenario.event.clone(),
-            namespace: scenario.namespace.clone(),
-            deadline_s: Duration::from_nanos(scenario.deadline_ns).as_secs_f64(),
-        });
-    }
-    Ok(missed)
-}
-
-/// What to do about a refused probe.
-fn remedy(failure: &PostError) -> String {
-    let PostError::Status { status, body, .. } = failure else {
-        return ": is the target's HTTP on the same port as its Socket.IO?".to_owned();
-    };
-    let hint = match status {
-        300..=399 => "redirects are not followed: give the final --post-path",
-        401 | 403 => {
-            "give a token by --header 'Authorization: Bearer ...', or let the target accept open posts"
-        }
-        404 | 405 => "check --post-path",
-        400 | 415 | 422 => "check --body, and the content type by --header",
-        413 => "the target wants a smaller --body",
-        _ => "see the target's log",
-    };
-    format!(" {body:?}: {hint}")
-}
-
-fn narrate(scenario: &Scenario, progress: &PassProgress, narrator: &mut Narrator) {
-    let schedule_ns = scenario.warmup_ns + scenario.duration_ns;
-    let (name, from_ns, until_ns) = match progress.elapsed_ns {
-        at if at < scenario.warmup_ns => ("warm-up", 0, scenario.warmup_ns),
-        at if at < schedule_ns => ("steady", scenario.warmup_ns, schedule_ns),
-        _ => ("drain", schedule_ns, schedule_ns + scenario.deadline_ns),
-    };
-    const MS_NS: u64 = 1_000_000;
-    let done_ms = (progress.elapsed_ns.clamp(from_ns, until_ns) - from_ns) / MS_NS;
-    narrator.enter(name, (until_ns - from_ns) / MS_NS);
-    narrator.progress(name, done_ms, || {
-        let totals = progress.totals;
-        let left_s = until_ns.saturating_sub(progress.elapsed_ns) / 1_000_000_000;
-        let mut line = format!(
-            "{left_s} s left, {} connected, {} posts sent, {} deliveries, {} missing so far",
-            totals.established - totals.lost,
-            progress.handed_over,
-            totals.deliveries,
-            totals.outstanding,
-        );
-        if progress.failed > 0 {
-            line.push_str(&format!(", {} posts failed", progress.failed));
-        }
-        line
-    });
 }
 
 /// The phases as they happen.
@@ -377,12 +296,5 @@ impl Phases {
         let end_ns = end_ns.max(self.start_ns);
         self.list.push(Phase { name: name.to_owned(), start_ns: self.start_ns, end_ns });
         self.start_ns = end_ns;
-    }
-}
-
-impl PassOutcome {
-    /// Nothing was sent: the run was stopped before the schedule began.
-    pub fn is_empty(&self) -> bool {
-        self.scheduled == 0
     }
 }

@@ -1,6 +1,6 @@
 //! One subscriber's socket and what it is waiting for.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use feedmark_core::session::{Session, SessionError};
@@ -8,6 +8,9 @@ use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connector::Attempt;
+
+/// Replies (pongs) that may wait for a target that does not read.
+const UNSENT_BYTES_MAX: usize = 256 * 1024;
 
 /// A connection attempt or a live connection.
 pub(super) struct Connection {
@@ -32,6 +35,35 @@ impl Connection {
     /// Established: its Socket.IO CONNECT is confirmed.
     pub(super) fn is_live(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_live)
+    }
+
+    /// Sends what the socket takes at once and keeps the rest for when it is writable.
+    ///
+    /// # Errors
+    /// As `write(2)`; [`Ended::NotReading`] when too much is kept already.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        if self.unsent.len() + bytes.len() > UNSENT_BYTES_MAX {
+            return Err(Ended::NotReading);
+        }
+        self.unsent.extend_from_slice(bytes);
+        self.flush()
+    }
+
+    /// Sends what was kept.
+    ///
+    /// # Errors
+    /// As `write(2)`.
+    pub(super) fn flush(&mut self) -> Result<(), Ended> {
+        while !self.unsent.is_empty() {
+            match self.stream.write(&self.unsent) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.unsent = Vec::new();
+        Ok(())
     }
 }
 

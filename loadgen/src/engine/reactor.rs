@@ -1,7 +1,7 @@
 //! One reactor thread: one epoll loop, one read buffer, a slab of connections, one ledger.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, SyncSender, TrySendError};
@@ -34,8 +34,6 @@ const CLOSE_WITHIN_NS: u64 = 1_000_000_000;
 /// A reactor that never catches up settles posts this long after their deadline all the same: what
 /// lies unread for longer counts as late, and shows as receive delay.
 const UNREAD_NS_MAX: u64 = 1_000_000_000;
-/// Replies (pongs) that may wait for a target that does not read.
-const UNSENT_BYTES_MAX: usize = 256 * 1024;
 const WAKER: Token = Token(usize::MAX);
 
 pub(super) struct Reactor {
@@ -172,7 +170,7 @@ impl Reactor {
                 drained
             }
             Err(ended) => {
-                self.end(connection, &ended);
+                self.end(*connection, &ended);
                 true
             }
         }
@@ -185,7 +183,7 @@ impl Reactor {
             }
             self.on_tcp_connected(connection)?;
         } else if event.is_writable() && !connection.unsent.is_empty() {
-            flush(connection)?;
+            connection.flush()?;
         }
         if event.is_readable() || event.is_read_closed() {
             return self.read(connection, event.is_read_closed());
@@ -205,7 +203,7 @@ impl Reactor {
         self.out.clear();
         let mask_seed = connection.attempt.subscriber.wrapping_mul(0x9e37_79b9);
         connection.session = Some(Session::start(&self.config.session, mask_seed, &mut self.out));
-        send(connection, &self.out)
+        connection.send(&self.out)
     }
 
     /// Reads what the socket holds; false if it may hold more.
@@ -255,7 +253,7 @@ impl Reactor {
                 self.on_live(connection, now_ns);
             }
             if !self.out.is_empty() {
-                let sent = send(connection, &self.out);
+                let sent = connection.send(&self.out);
                 outcome?;
                 sent?;
             } else {
@@ -307,7 +305,7 @@ impl Reactor {
     }
 
     /// A connection is over: a live one is lost, an attempt failed, a goodbye was answered.
-    fn end(&mut self, mut connection: Box<Connection>, ended: &Ended) {
+    fn end(&mut self, mut connection: Connection, ended: &Ended) {
         self.counts.open -= 1;
         // The descriptor is closed with the stream, which takes it out of epoll in any case.
         let _ = self.poll.registry().deregister(&mut connection.stream);
@@ -360,7 +358,7 @@ impl Reactor {
                 _ => continue,
             };
             if let Some(connection) = self.connections[index].take() {
-                self.end(connection, &ended);
+                self.end(*connection, &ended);
             }
         }
     }
@@ -406,7 +404,7 @@ impl Reactor {
             self.out.clear();
             session.close(&mut self.out);
             // Who cannot take a goodbye is gone already.
-            let _ = send(connection, &self.out);
+            let _ = connection.send(&self.out);
         }
     }
 
@@ -438,26 +436,4 @@ impl Reactor {
 
 fn count(by_cause: &mut BTreeMap<String, u64>, cause: String) {
     *by_cause.entry(cause).or_default() += 1;
-}
-
-/// Sends what it can at once and keeps the rest for when the socket is writable.
-fn send(connection: &mut Connection, bytes: &[u8]) -> Result<(), Ended> {
-    if connection.unsent.len() + bytes.len() > UNSENT_BYTES_MAX {
-        return Err(Ended::NotReading);
-    }
-    connection.unsent.extend_from_slice(bytes);
-    flush(connection)
-}
-
-fn flush(connection: &mut Connection) -> Result<(), Ended> {
-    while !connection.unsent.is_empty() {
-        match connection.stream.write(&connection.unsent) {
-            Ok(sent) => drop(connection.unsent.drain(..sent)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    connection.unsent = Vec::new();
-    Ok(())
 }

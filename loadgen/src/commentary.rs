@@ -1,0 +1,62 @@
+//! What is said while a pass goes on.
+
+use feedmark_reports::units::{count, counted};
+
+use crate::narrator::Narrator;
+use crate::pass::PassProgress;
+use crate::scenario::Scenario;
+
+const SECOND_NS: u64 = 1_000_000_000;
+const MS_NS: u64 = 1_000_000;
+
+/// Tells how the measured pass gets on; deliveries per second are those of the last second or so.
+pub struct Commentary<'a> {
+    scenario: &'a Scenario,
+    narrator: &'a mut Narrator,
+    since_ns: u64,
+    since_deliveries: u64,
+    deliveries_per_s: u64,
+}
+
+impl<'a> Commentary<'a> {
+    /// Comments to `narrator`.
+    pub fn new(scenario: &'a Scenario, narrator: &'a mut Narrator) -> Self {
+        Self { scenario, narrator, since_ns: 0, since_deliveries: 0, deliveries_per_s: 0 }
+    }
+
+    /// Says where the pass stands; cheap enough for every turn of a loop.
+    pub fn tell(&mut self, progress: &PassProgress) {
+        let scenario = self.scenario;
+        let totals = progress.totals;
+        let passed_ns = progress.elapsed_ns - self.since_ns.min(progress.elapsed_ns);
+        if passed_ns >= SECOND_NS {
+            let deliveries = totals.deliveries.saturating_sub(self.since_deliveries);
+            self.deliveries_per_s = (deliveries as f64 / (passed_ns as f64 / 1e9)) as u64;
+            self.since_ns = progress.elapsed_ns;
+            self.since_deliveries = totals.deliveries;
+        }
+        let schedule_ns = scenario.warmup_ns + scenario.duration_ns;
+        let (name, from_ns, until_ns) = match progress.elapsed_ns {
+            at if at < scenario.warmup_ns => ("warm-up", 0, scenario.warmup_ns),
+            at if at < schedule_ns && !progress.stopped => ("steady", scenario.warmup_ns, schedule_ns),
+            _ => ("drain", schedule_ns, schedule_ns + scenario.deadline_ns),
+        };
+        self.narrator.enter(name, (until_ns - from_ns) / MS_NS);
+        let done_ms = (progress.elapsed_ns.clamp(from_ns, until_ns) - from_ns) / MS_NS;
+        let deliveries_per_s = self.deliveries_per_s;
+        self.narrator.progress(name, done_ms, || {
+            let left_s = until_ns.saturating_sub(progress.elapsed_ns).div_ceil(SECOND_NS);
+            let mut line = format!(
+                "{left_s} s left, {} connected, {} sent, {} deliveries/s, {} missing so far",
+                count(totals.established - totals.lost),
+                counted(u64::from(progress.handed_over), "post", "posts"),
+                count(deliveries_per_s),
+                count(totals.outstanding),
+            );
+            if progress.failed > 0 {
+                line.push_str(&format!(", {} failed", counted(progress.failed, "post", "posts")));
+            }
+            line
+        });
+    }
+}
