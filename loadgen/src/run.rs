@@ -248,6 +248,7 @@ fn connect(
     target: &str,
 ) -> Result<Engine, RunError> {
     let wanted = u64::from(scenario.subscribers);
+    let start_ns = clock.now_ns();
     narrator.phase("connect", wanted);
     loop {
         let totals = engine.totals();
@@ -270,6 +271,8 @@ fn connect(
         }
         clock.sleep_until(clock.now_ns() + LOOK_EVERY_NS);
     }
+    let connected = counted(engine.totals().established, "subscriber", "subscribers");
+    narrator.note(&format!("connected: {connected} in {}", short_duration(clock.now_ns() - start_ns)));
     if !interrupt::stop_asked() {
         clock.sleep_until(clock.now_ns() + CONFIRMED_BEFORE_NS);
     }

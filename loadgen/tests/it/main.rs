@@ -1,0 +1,16 @@
+//! The program as people meet it: real processes, real sockets, every port chosen by the kernel.
+//!
+//! One binary, so that it is linked once. A wait is for an event and bounded by [`support::PATIENCE`];
+//! no test asserts how fast anything was.
+
+mod bad_targets;
+mod check;
+mod cli;
+mod exhaustion;
+mod hostile_targets;
+mod interop;
+mod interrupt;
+mod puppet;
+mod run;
+mod scenario_file;
+mod support;
