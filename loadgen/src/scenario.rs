@@ -351,6 +351,28 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Whatever a scenario file holds, there is an answer, never a panic.
+        #[test]
+        fn any_file_is_answered(
+            lines in proptest::collection::vec((0..24usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
+            noise in "\\PC{0,40}",
+        ) {
+            const NAMES: [&str; 24] = [
+                "url", "target_args", "target_pid", "subscribers", "rate", "duration", "warmup", "deadline",
+                "arrivals", "seed", "in_flight", "post_path", "header", "body", "post_timeout", "event", "namespace",
+                "socket_path", "auth", "connect_rate", "connect_timeout", "max_message", "threads", "timestamps",
+            ];
+            let quoted: String = lines.iter().map(|(i, value)| format!("{} = {value:?}\n", NAMES[*i])).collect();
+            let bare: String = lines.iter().map(|(i, value)| format!("{} = {value}\n", NAMES[*i])).collect();
+            for text in [quoted, bare, noise] {
+                if let Ok(settings) = toml::from_str::<Settings>(&text) {
+                    let _ = Scenario::resolve(settings, 2);
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_record_keeps_secrets_out() {
         let scenario = resolve(|s| {
