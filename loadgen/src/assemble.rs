@@ -1,7 +1,6 @@
 //! Observations in, [`RunResult`] out: every sum, quantile and reason of a run is made here, from
 //! what the parts saw. Nothing is measured any more.
 
-mod effective;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -90,15 +89,19 @@ pub fn assemble(
     observations: Observations,
 ) -> (RunResult, SeriesOfRun) {
     let Observations { pass, engine, first_judged, .. } = &observations;
-    let counts = counts_by_post(engine);
+    let mut counts = counts_by_post(engine);
+    // Shards that were stopped at once may have settled one post more or less.
+    counts.truncate(pass.times.len());
     let judged = (*first_judged as usize).min(counts.len());
     let failures = failures_by_seq(&pass.records);
     let mut deliveries = sum_deliveries(&counts[judged..], judged, &failures);
     let foreign: u64 = engine.ledgers.iter().map(|ledger| ledger.foreign).sum();
     deliveries.unexpected += foreign;
+    deliveries.unexpected_other_run = foreign;
     add_misses(&mut deliveries, engine);
     let scheduled = pass.scheduled as usize;
-    let split = judged.min(scheduled);
+    // Not `judged`: a run that was ended at once has posts that no ledger has settled.
+    let split = (*first_judged as usize).min(scheduled);
     let warmup = Warmup {
         posts: sum_posts(&pass.records, 0..split),
         deliveries: sum_deliveries(&counts[..judged], 0, &failures),
@@ -110,11 +113,10 @@ pub fn assemble(
     let record = scenario.record();
     let connections = connections(scenario, &observations);
     let timestamps = if engine.kernel_stamps { Timestamps::Kernel } else { Timestamps::User };
-    let Observations {
-        run_id, phases, mut pass, engine, observer, marks, probe_missed, target_ended, ..
-    } = observations;
+    let Observations { run_id, phases, pass, engine, observer, marks, probe_missed, target_ended, .. } =
+        observations;
     let beyond = deliveries.late + deliveries.missing;
-    let latency_ns = per_post.latencies(&mut pass.delivery, &engine.receive_delay, beyond, &counts[judged..]);
+    let latency_ns = per_post.latencies(&pass.delivery, &engine.receive_delay, beyond);
     let mut used = observer.finish(&marks.0, &marks.1, deliveries.delivered).into_iter();
     let generator = used.next().expect("the observer watches this process first");
     let mut result = RunResult {
@@ -129,6 +131,8 @@ pub fn assemble(
         seed: scenario.seed,
         host: host(limits),
         timestamps,
+        stamp_ambiguous: engine.stamp_ambiguous,
+        clock_jump_ns_max: engine.clock_jump_ns,
         phases,
         posts,
         deliveries,
@@ -137,7 +141,8 @@ pub fn assemble(
         latency_ns,
         resources: Resources { generator, target: used.next() },
     };
-    result.verdict = judge::judge(&result, probe_missed, target_ended);
+    result.verdict =
+        judge::judge(&result, &judge::Circumstances { probe_missed, target_ended, unjudged: pass.unjudged });
     let base_ns = pass.base_ns;
     let series = SeriesOfRun {
         base_ns,
@@ -235,12 +240,19 @@ fn sum_posts(records: &[PostRecord], range: std::ops::Range<usize>) -> Posts {
         match &record.failure {
             None => posts.acknowledged += 1,
             Some(failure) => {
-                posts.failed += u64::from(record.sent_ns.is_some());
+                match failure {
+                    PostError::NotSent => posts.dropped += 1,
+                    _ => posts.failed += 1,
+                }
                 *posts.failures.entry(failure.to_string()).or_default() += 1;
             }
         }
     }
-    posts.dropped = posts.scheduled - posts.sent;
+    assert_eq!(
+        posts.scheduled,
+        posts.acknowledged + posts.failed + posts.dropped,
+        "posts without an outcome"
+    );
     posts
 }
 
@@ -256,7 +268,8 @@ struct PerPost {
     owed: u64,
     incomplete: u64,
     reached_nobody: u64,
-    /// Judged posts that were sent, and those of them without a complete reply.
+    /// Judged posts without a byte sent, and those without a complete reply (the former included).
+    unsent: u64,
     unanswered: u64,
 }
 
@@ -273,6 +286,7 @@ impl PerPost {
             owed: 0,
             incomplete: 0,
             reached_nobody: 0,
+            unsent: 0,
             unanswered: 0,
         }
     }
@@ -296,7 +310,11 @@ impl PerPost {
             }
         }
         for record in pass.records.iter().filter(|record| record.seq as usize >= judged) {
-            let Some(sent_ns) = record.sent_ns else { continue };
+            let Some(sent_ns) = record.sent_ns else {
+                self.unsent += 1;
+                self.unanswered += 1;
+                continue;
+            };
             let at_ns = offsets_ns[record.seq as usize];
             let intended_ns = pass.base_ns + at_ns;
             self.send_lag.record(at_ns, sent_ns.saturating_sub(intended_ns));
@@ -310,26 +328,20 @@ impl PerPost {
         }
     }
 
-    fn latencies(
-        &self,
-        delivery: &mut Recorder,
-        receive_delay: &Recorder,
-        beyond: u64,
-        judged: &[Counts],
-    ) -> Latencies {
-        let effective = effective::samples(delivery, beyond, judged.len());
+    fn latencies(&self, delivery: &Recorder, receive_delay: &Recorder, beyond: u64) -> Latencies {
         let posts = |recorder: &Recorder, beyond: u64| {
             LatencySummary::new(recorder.total(), beyond, (recorder.total().len() + beyond) as f64)
         };
         Latencies {
-            delivery: LatencySummary::new(delivery.total(), beyond, effective),
+            // All deliveries of one post share its fate: the post is the sample (METHOD, section 5).
+            delivery: LatencySummary::new(delivery.total(), beyond, self.owed as f64),
             first_delivery: posts(&self.first, self.reached_nobody),
             full_fanout: posts(&self.full, self.incomplete),
             spread: posts(&self.spread, self.incomplete),
-            send_lag: posts(&self.send_lag, 0),
-            service_time: posts(&self.service, self.unanswered),
+            send_lag: posts(&self.send_lag, self.unsent),
+            service_time: posts(&self.service, self.unanswered - self.unsent),
             response_time: posts(&self.response, self.unanswered),
-            receive_delay: posts(receive_delay, 0),
+            receive_delay: LatencySummary::new(receive_delay.total(), 0, self.owed as f64),
         }
     }
 }

@@ -6,16 +6,16 @@
 mod check;
 mod init;
 mod run;
+mod target;
 
 use std::io::Write as _;
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
-use target_server::cli::ServerArgs;
 
 use crate::limits::available_cpus;
 use crate::scenario::Scenario;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// The run was interrupted; partial results are kept.
 const INTERRUPTED: u8 = 130;
@@ -44,13 +44,16 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Connect subscribers, post, and measure every delivery
+    #[command(args_override_self = true)]
     Run(Box<run::RunArgs>),
     /// Validate a scenario and print what it would do
+    #[command(args_override_self = true)]
     Check(Box<check::CheckArgs>),
     /// Write a commented scenario to standard output, or to a file
     Init(init::InitArgs),
     /// Run the reference feed server
-    Target(Box<ServerArgs>),
+    #[command(args_override_self = true)]
+    Target(Box<target::TargetArgs>),
 }
 
 /// Parses the arguments, does what they say, and gives the process's exit code.
@@ -67,19 +70,20 @@ pub fn main() -> u8 {
         Command::Run(args) => run::run(*args),
         Command::Check(args) => check::check(*args),
         Command::Init(args) => init::init(&args),
-        Command::Target(args) => args.run().map_or_else(|error| fail(FAILED, &error), |()| 0),
+        Command::Target(args) => target::target(*args),
     }
 }
 
 /// Reads the file, if one was given, under the flags, and fills in the rest.
 fn resolve(flags: Settings, file: Option<&Path>) -> Result<Scenario, String> {
-    let settings = match file {
-        Some(path) => flags.or(Settings::read(path).map_err(|error| error.to_string())?),
-        None => flags,
+    let Some(path) = file else {
+        return Scenario::resolve(flags, available_cpus()).map_err(|error| error.to_string());
     };
-    Scenario::resolve(settings, available_cpus()).map_err(|error| match file {
-        Some(path) => format!("{}: {error}", path.display()),
-        None => error.to_string(),
+    let of_file = Settings::read(path).map_err(|error| error.to_string())?;
+    let settings = flags.clone().or(of_file);
+    Scenario::resolve(settings, available_cpus()).map_err(|error| {
+        let line = if flags.is_set(error.setting) { None } else { settings::line_of(path, error.setting) };
+        line.map_or_else(|| error.to_string(), |line| format!("{}: line {line}: {error}", path.display()))
     })
 }
 
@@ -91,6 +95,20 @@ fn fail(code: u8, error: &dyn std::fmt::Display) -> u8 {
 }
 
 /// A result on stdout. A reader that has gone away (`| head`) is no error.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+///
+/// # Errors
+/// When stdout does not take it, a full disk for example.
+fn print(text: &str) -> Result<(), String> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The exit code of a command that is done when its result is printed.
+fn printed(text: &str) -> u8 {
+    print(text).map_or_else(|error| fail(FAILED, &error), |()| 0)
 }

@@ -9,6 +9,8 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
 /// Clock readings of which the tightest makes a pairing.
 const PAIRING_TRIES: usize = 3;
+/// A reading that took longer was interrupted.
+const TIGHT_NS: u64 = 20_000;
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// A point to count from; copies share it.
@@ -21,6 +23,8 @@ pub struct RunClock {
 #[derive(Debug, Clone, Copy)]
 pub struct Pairing {
     realtime_minus_run_ns: i64,
+    /// Run time between the readings: the pairing is right within half of it.
+    width_ns: u64,
 }
 
 impl RunClock {
@@ -56,8 +60,8 @@ impl RunClock {
             let after_ns = self.now_ns();
             (after_ns - before_ns, realtime_ns as i64 - (before_ns + (after_ns - before_ns) / 2) as i64)
         });
-        let (_, realtime_minus_run_ns) = readings.min().unwrap_or_default();
-        Pairing { realtime_minus_run_ns }
+        let (width_ns, realtime_minus_run_ns) = readings.min().unwrap_or_default();
+        Pairing { realtime_minus_run_ns, width_ns }
     }
 }
 
@@ -66,6 +70,11 @@ impl Pairing {
     #[inline]
     pub fn run_ns(&self, realtime_ns: u64) -> u64 {
         (realtime_ns as i64 - self.realtime_minus_run_ns).max(1) as u64
+    }
+
+    /// The thread was not interrupted between the readings.
+    pub fn is_tight(&self) -> bool {
+        self.width_ns <= TIGHT_NS
     }
 
     /// How far the realtime clock moved against this run's since `earlier`.

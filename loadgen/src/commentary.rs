@@ -1,6 +1,6 @@
 //! What is said while a pass goes on.
 
-use feedmark_reports::units::{count, counted};
+use feedmark_reports::units::{count, counted, short_duration};
 
 use crate::narrator::Narrator;
 use crate::pass::PassProgress;
@@ -16,12 +16,13 @@ pub struct Commentary<'a> {
     since_ns: u64,
     since_deliveries: u64,
     deliveries_per_s: u64,
+    stop_told: bool,
 }
 
 impl<'a> Commentary<'a> {
     /// Comments to `narrator`.
     pub fn new(scenario: &'a Scenario, narrator: &'a mut Narrator) -> Self {
-        Self { scenario, narrator, since_ns: 0, since_deliveries: 0, deliveries_per_s: 0 }
+        Self { scenario, narrator, since_ns: 0, since_deliveries: 0, deliveries_per_s: 0, stop_told: false }
     }
 
     /// Says where the pass stands; cheap enough for every turn of a loop.
@@ -35,12 +36,19 @@ impl<'a> Commentary<'a> {
             self.since_ns = progress.elapsed_ns;
             self.since_deliveries = totals.deliveries;
         }
-        let schedule_ns = scenario.warmup_ns + scenario.duration_ns;
+        // A schedule that was stopped has ended there.
+        let schedule_ns = progress.stopped_ns.unwrap_or(scenario.warmup_ns + scenario.duration_ns);
         let (name, from_ns, until_ns) = match progress.elapsed_ns {
-            at if at < scenario.warmup_ns => ("warm-up", 0, scenario.warmup_ns),
-            at if at < schedule_ns && !progress.stopped => ("steady", scenario.warmup_ns, schedule_ns),
+            at if at < scenario.warmup_ns.min(schedule_ns) => ("warm-up", 0, scenario.warmup_ns),
+            at if at < schedule_ns => ("steady", scenario.warmup_ns, schedule_ns),
             _ => ("drain", schedule_ns, schedule_ns + scenario.deadline_ns),
         };
+        if progress.stopped_ns.is_some() && !self.stop_told {
+            self.stop_told = true;
+            let deadline = short_duration(scenario.deadline_ns);
+            self.narrator
+                .note(&format!("stopping: what is out has {deadline} to arrive; Ctrl-C again to end now"));
+        }
         self.narrator.enter(name, (until_ns - from_ns) / MS_NS);
         let done_ms = (progress.elapsed_ns.clamp(from_ns, until_ns) - from_ns) / MS_NS;
         let deliveries_per_s = self.deliveries_per_s;

@@ -57,7 +57,7 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Established subscribers that lost their connection.
     pub lost: AtomicU64,
-    /// Markers of the current pass received.
+    /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: AtomicU64,
     /// Owed pairs that were not there at their deadline and have not come since.
     pub outstanding: AtomicU64,
@@ -68,7 +68,7 @@ pub struct Counters {
 /// What a reactor is told.
 #[derive(Debug)]
 enum Command {
-    Begin { number: u32, pass: Pass, first_judged: u32 },
+    Begin { number: u32, pass: Pass, first_judged: u32, begun: SyncSender<()> },
     Cut { posts: u32 },
     Finish { abort: bool },
 }
@@ -164,6 +164,8 @@ pub struct EngineReport {
     pub receive_delay: Recorder,
     /// The kernel stamped every judged delivery.
     pub kernel_stamps: bool,
+    /// Judged deliveries that shared a read, and so a stamp, with a later one.
+    pub stamp_ambiguous: u64,
     /// Greatest jump of the realtime clock against the run clock.
     pub clock_jump_ns: u64,
 }
@@ -192,7 +194,7 @@ pub struct Totals {
     pub failed: u64,
     /// Established subscribers that lost their connection.
     pub lost: u64,
-    /// Markers of the current pass received.
+    /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: u64,
     /// Owed pairs past their deadline that have not come.
     pub outstanding: u64,
@@ -218,10 +220,15 @@ impl Engine {
         self.reactors.len()
     }
 
-    /// Starts a pass on every reactor; receive delays are recorded from post `first_judged` on.
+    /// Starts a pass on every reactor and waits until each keeps its ledger; receive delays are recorded from post `first_judged` on.
     pub fn begin(&self, pass: &Pass, first_judged: u32) {
         let number = self.pass.fetch_add(1, Ordering::Relaxed) + 1;
-        self.tell(|| Command::Begin { number, pass: pass.clone(), first_judged });
+        let (begun, all_begun) = sync_channel(self.reactors.len());
+        self.tell(|| Command::Begin { number, pass: pass.clone(), first_judged, begun: begun.clone() });
+        drop(begun);
+        for _ in &self.reactors {
+            all_begun.recv().expect("a reactor does not panic");
+        }
     }
 
     /// Accounts for the first `posts` posts only.
@@ -235,16 +242,21 @@ impl Engine {
     }
 
     /// Counters right now.
+    ///
+    /// # Panics
+    /// If a reactor panicked: its ledger is lost, so there will be no result.
     pub fn totals(&self) -> Totals {
         let pass = self.pass.load(Ordering::Relaxed);
         let mut totals = Totals { settled: true, ..Totals::default() };
-        for ReactorHandle { counters, .. } in &self.reactors {
+        for ReactorHandle { counters, thread, .. } in &self.reactors {
+            assert!(!thread.is_finished(), "a reactor does not end by itself");
+            // Before the rest: what was outstanding when the last post settled is in it.
+            totals.settled &= counters.settled_pass.load(Ordering::Acquire) == pass;
             totals.established += counters.established.load(Ordering::Relaxed);
             totals.failed += counters.failed.load(Ordering::Relaxed);
             totals.lost += counters.lost.load(Ordering::Relaxed);
             totals.deliveries += counters.deliveries.load(Ordering::Relaxed);
             totals.outstanding += counters.outstanding.load(Ordering::Relaxed);
-            totals.settled &= counters.settled_pass.load(Ordering::Acquire) == pass;
         }
         totals
     }
@@ -264,6 +276,7 @@ impl Engine {
                 all.connections.add(shard.connections);
                 all.receive_delay.merge(&mut shard.receive_delay);
                 all.kernel_stamps &= shard.kernel_stamps;
+                all.stamp_ambiguous += shard.stamp_ambiguous;
                 all.clock_jump_ns = all.clock_jump_ns.max(shard.clock_jump_ns);
                 all
             })

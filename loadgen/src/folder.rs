@@ -12,7 +12,7 @@ pub enum FolderError {
     #[error("the output folder {} exists and is not empty: choose another --out, or remove it first", .0.display())]
     NotEmpty(PathBuf),
     /// Cannot be made or written.
-    #[error("cannot make the output folder {}: {error}", path.display())]
+    #[error("cannot make or write the output folder {}: {error}: choose another --out", path.display())]
     Create {
         /// The folder.
         path: PathBuf,

@@ -21,6 +21,7 @@ pub mod run;
 pub mod save;
 pub mod scenario;
 pub mod settings;
+pub mod source;
 pub mod target;
 pub mod template;
 pub mod units;

@@ -99,6 +99,18 @@ impl Needs {
     }
 }
 
+/// Remedy of a shortage of local ports.
+pub(crate) const OUT_OF_PORTS: &str =
+    "out of local ports: widen net.ipv4.ip_local_port_range or use fewer subscribers";
+/// Remedy of a shortage of descriptors.
+pub(crate) const OUT_OF_DESCRIPTORS: &str =
+    "out of file descriptors: raise the limit (ulimit -n) or use fewer subscribers";
+
+/// This process, or the whole system, has no descriptor left.
+pub(crate) fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE))
+}
+
 /// CPUs that the process may use.
 pub fn available_cpus() -> u32 {
     std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32)

@@ -103,7 +103,7 @@ impl Drop for Narrator {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix:>8} {bar:20} {msg}")
+    ProgressStyle::with_template("{prefix:>8} {bar:20} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 

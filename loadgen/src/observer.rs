@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use feedmark_reports::run_result::{ProcessSample, ProcessUse};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use procfs::process::Process;
 
 use crate::clock::RunClock;
@@ -107,10 +109,11 @@ impl Watched {
 
 /// CPU time, resident memory and its peak.
 fn read(process: &Process, at_ns: u64) -> Option<(ProcessSample, u64)> {
-    let stat = process.stat().ok()?;
     let status = process.status().ok()?;
     // A zombie has no memory any more.
     let (resident_kb, peak_kb) = (status.vmrss?, status.vmhwm?);
-    let cpu_s = (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(process.pid())).ok()?;
+    let cpu = clock_gettime(clock).ok()?;
+    let cpu_s = cpu.tv_sec() as f64 + cpu.tv_nsec() as f64 / 1e9;
     Some((ProcessSample { at_ns, cpu_s, memory_bytes: resident_kb * 1024 }, peak_kb * 1024))
 }

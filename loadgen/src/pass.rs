@@ -35,6 +35,8 @@ pub struct PassOutcome {
     pub delivery: Recorder,
     /// Run time at which somebody stopped it.
     pub stopped_ns: Option<u64>,
+    /// Posts that were sent but left out, because somebody would not wait for their deadline.
+    pub unjudged: u32,
 }
 
 /// Where a pass stands.
@@ -44,8 +46,8 @@ pub struct PassProgress {
     pub elapsed_ns: u64,
     /// Posts handed to the writers.
     pub handed_over: u32,
-    /// Somebody has stopped the schedule.
-    pub stopped: bool,
+    /// When somebody stopped the schedule, since its start.
+    pub stopped_ns: Option<u64>,
     /// Posts acknowledged.
     pub acknowledged: u64,
     /// Posts that failed.
@@ -69,6 +71,7 @@ pub fn run_pass(
 ) -> std::io::Result<PassOutcome> {
     let (offsets_ns, first_judged) = schedule;
     let run = writers.run;
+    let post_timeout_ns = writers.timeout.as_nanos() as u64;
     let (writers, posts) = Writers::start(writers, clock, offsets_ns.len())?;
     let base_ns = clock.now_ns() + LEAD_NS;
     let pass = Pass { run, base_ns, offsets_ns: Arc::clone(&offsets_ns), deadline_ns };
@@ -77,26 +80,8 @@ pub fn run_pass(
     let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged);
     let mut scheduled = offsets_ns.len() as u32;
     let (mut stopped_ns, mut aborted) = (None, false);
-    let last_late_ns = base_ns + offsets_ns.last().copied().unwrap_or_default() + 2 * deadline_ns;
     loop {
-        while let Some(settled) = engine.next_settled(LOOK_EVERY) {
-            collector.take(settled);
-        }
-        let totals = engine.totals();
-        let counters = writers.counters();
-        let progress = PassProgress {
-            elapsed_ns: clock.now_ns().saturating_sub(base_ns),
-            handed_over: pacer.as_ref().map_or(scheduled, Pacer::handed_over),
-            stopped: stopped_ns.is_some(),
-            acknowledged: counters.acknowledged.load(Ordering::Relaxed),
-            failed: counters.failed.load(Ordering::Relaxed),
-            totals,
-        };
-        // Pairs that are missing when all is settled get one more deadline to come late.
-        let all_in = totals.outstanding == 0 || clock.now_ns() > last_late_ns;
-        if enough(&progress) || (totals.settled && all_in) {
-            break;
-        }
+        // Looked at first: what was stopped before it began sends nothing.
         if interrupt::stop_asked() && stopped_ns.is_none() {
             stopped_ns = Some(clock.now_ns());
             scheduled = pacer.take().map_or(scheduled, Pacer::stop);
@@ -106,6 +91,34 @@ pub fn run_pass(
             aborted = true;
             engine.cut(0);
         }
+        // One look a tick, however fast posts settle.
+        let look_ns = clock.now_ns() + LOOK_EVERY.as_nanos() as u64;
+        loop {
+            let left = Duration::from_nanos(look_ns.saturating_sub(clock.now_ns()));
+            let Some(settled) = engine.next_settled(left) else { break };
+            collector.take(settled);
+        }
+        let totals = engine.totals();
+        let counters = writers.counters();
+        let progress = PassProgress {
+            elapsed_ns: clock.now_ns().saturating_sub(base_ns),
+            handed_over: pacer.as_ref().map_or(scheduled, Pacer::handed_over),
+            stopped_ns: stopped_ns.map(|at_ns| at_ns.saturating_sub(base_ns)),
+            acknowledged: counters.acknowledged.load(Ordering::Relaxed),
+            failed: counters.failed.load(Ordering::Relaxed),
+            totals,
+        };
+        let last_offset_ns = offsets_ns[..scheduled as usize].last().copied().unwrap_or_default();
+        let last_deadline_ns = base_ns + last_offset_ns + deadline_ns;
+        let now_ns = clock.now_ns();
+        // Pairs that are missing when all is settled get one more deadline to come late.
+        let all_in = totals.outstanding == 0 || now_ns > last_deadline_ns + deadline_ns;
+        // Posts that wait at the cap get one more timeout to be sent and answered.
+        let all_answered = writers.is_done() || now_ns > last_deadline_ns + post_timeout_ns;
+        let over = totals.settled && (aborted || (all_in && all_answered));
+        if over || enough(&progress) {
+            break;
+        }
     }
     if let Some(pacer) = pacer {
         scheduled = pacer.stop();
@@ -113,7 +126,13 @@ pub fn run_pass(
     while let Some(settled) = engine.next_settled(Duration::ZERO) {
         collector.take(settled);
     }
-    let records = writers.finish();
+    let mut records = writers.finish();
     let (times, delivery) = collector.finish();
-    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns })
+    let unjudged = if aborted { scheduled - times.len() as u32 } else { 0 };
+    if aborted {
+        // What was not at its deadline when somebody would not wait is in no figure at all.
+        scheduled = times.len() as u32;
+        records.retain(|record| record.seq < scheduled);
+    }
+    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns, unjudged })
 }

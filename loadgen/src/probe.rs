@@ -27,8 +27,7 @@ pub fn probe(
     target: &str,
 ) -> Result<u64, RunError> {
     narrator.phase("probe", 1);
-    let before = engine.totals();
-    let reached = |progress: &PassProgress| progress.totals.deliveries - before.deliveries;
+    let reached = |progress: &PassProgress| progress.totals.deliveries;
     let live = |progress: &PassProgress| progress.totals.established - progress.totals.lost;
     let mut missed = 0;
     let enough = |progress: &PassProgress| {
@@ -37,8 +36,9 @@ pub fn probe(
         });
         missed = live(progress).saturating_sub(reached(progress));
         let over = progress.elapsed_ns > scenario.deadline_ns;
-        let answered = progress.acknowledged == 1 && missed == 0;
-        answered || progress.failed == 1 || over || interrupt::stop_asked()
+        let answered = progress.acknowledged == 1 && (missed == 0 || over);
+        // The post timeout ends the wait for a reply that never comes.
+        answered || progress.failed == 1 || interrupt::stop_asked()
     };
     let pass = run_pass(engine, writers, clock, (Arc::new([0]), 0), scenario.deadline_ns, enough)?;
     if let Some(PostRecord { failure: Some(failure), .. }) = pass.records.first()
@@ -66,8 +66,10 @@ pub fn probe(
 
 /// What to do about a refused probe.
 fn remedy(failure: &PostError) -> String {
-    let PostError::Status { status, body, .. } = failure else {
-        return ": is the target's HTTP on the same port as its Socket.IO?".to_owned();
+    let (status, body) = match failure {
+        PostError::Status { status, body, .. } => (status, body),
+        PostError::Shortage(_) => return String::new(),
+        _ => return ": is the target's HTTP on the same port as its Socket.IO?".to_owned(),
     };
     let hint = match status {
         300..=399 => "redirects are not followed: give the final --post-path",

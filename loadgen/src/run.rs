@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use feedmark_core::ledger::CONFIRMED_BEFORE_NS;
 use feedmark_reports::RunResult;
@@ -14,7 +15,7 @@ use crate::commentary::Commentary;
 use crate::engine::{Engine, EngineConfig};
 use crate::folder::{self, FolderError};
 use crate::interrupt;
-use crate::limits::Limits;
+use crate::limits::{Limits, OUT_OF_DESCRIPTORS, is_out_of_descriptors};
 use crate::narrator::Narrator;
 use crate::observer::Observer;
 use crate::pass::{PassProgress, run_pass};
@@ -81,8 +82,15 @@ pub enum RunError {
         error: procfs::ProcError,
     },
     /// A thread or an epoll instance could not be made.
-    #[error("the generator cannot start: {0}")]
+    #[error("the generator cannot start: {}", describe_system(.0))]
     System(#[from] std::io::Error),
+}
+
+fn describe_system(error: &std::io::Error) -> String {
+    match is_out_of_descriptors(error) {
+        true => format!("{error}: {OUT_OF_DESCRIPTORS}"),
+        false => error.to_string(),
+    }
 }
 
 impl RunError {
@@ -141,7 +149,7 @@ fn measure(
 ) -> Result<Observations, RunError> {
     let mut narrator = Narrator::new(clock, quiet);
     let mut target = match &scenario.url {
-        Some(url) => Target::at(url)?,
+        Some(url) => Target::at(url, Duration::from_nanos(scenario.connect_timeout_ns))?,
         None => Target::start_reference(&scenario.target_args, &folder.join("target.log"))?,
     };
     narrator.note(&format!("target: {}", target.name));
@@ -154,9 +162,6 @@ fn measure(
     let connect_start_ns = clock.now_ns();
     let engine = connect(scenario, engine, clock, &mut narrator, &target.name)?;
     phases.end("connect");
-    let connected = counted(engine.totals().established, "subscriber", "subscribers");
-    narrator
-        .note(&format!("connected: {connected} in {}", short_duration(clock.now_ns() - connect_start_ns)));
 
     let writers = |run| writers_config(scenario, &target, run);
     let probe_missed = match interrupt::stop_asked() {
@@ -178,7 +183,7 @@ fn measure(
     let schedule = (Arc::clone(&offsets_ns), first_judged);
     let mut commentary = Commentary::new(scenario, &mut narrator);
     let mut look = |progress: &PassProgress| {
-        if progress.elapsed_ns >= scenario.warmup_ns && !progress.stopped {
+        if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
             steady_mark.get_or_insert_with(|| observer.mark());
         }
         commentary.tell(progress);

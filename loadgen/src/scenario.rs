@@ -185,7 +185,7 @@ impl Scenario {
     /// What `run.json` says of the scenario; values of headers and auth stay out of it.
     pub fn record(&self) -> ScenarioRecord {
         ScenarioRecord {
-            url: self.url.as_ref().map(without_password),
+            url: self.url.as_ref().map(Url::to_string),
             subscribers: self.subscribers,
             rate_per_s: self.rate_per_s,
             duration_ns: self.duration_ns,
@@ -205,6 +205,11 @@ impl Scenario {
             auth: self.auth_json.is_some(),
             connect_rate_per_s: self.connect_rate_per_s,
             threads: self.threads,
+            post_timeout_ns: self.post_timeout.ns(),
+            connect_timeout_ns: self.connect_timeout_ns,
+            message_bytes_max: self.message_bytes_max as u64,
+            kernel_stamps: self.kernel_stamps,
+            target_args: self.target_args.clone(),
         }
     }
 }
@@ -222,7 +227,18 @@ fn parse_url(text: &str) -> Result<Url, ScenarioError> {
                 ),
             ));
         }
-        other => return Err(wrong("url", format!("`{text}` has the scheme `{other}`: http is allowed"))),
+        _ => {
+            return Err(wrong(
+                "url",
+                format!("`{text}` does not begin with `http://`: write http://host:port"),
+            ));
+        }
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "url",
+            "user and password in a url are not sent: use --header 'Authorization: Basic ...'",
+        ));
     }
     if url.host().is_none() {
         return Err(wrong("url", format!("`{text}` names no host: write http://host:port")));
@@ -236,14 +252,6 @@ fn parse_url(text: &str) -> Result<Url, ScenarioError> {
         ));
     }
     Ok(url)
-}
-
-fn without_password(url: &Url) -> String {
-    let mut url = url.clone();
-    // Fails only for URLs that cannot have credentials.
-    let _ = url.set_password(None);
-    let _ = url.set_username("");
-    url.to_string()
 }
 
 fn absolute(
@@ -332,8 +340,9 @@ mod tests {
     #[test]
     fn wrong_values_name_their_setting() {
         type Change = fn(&mut Settings);
-        let cases: [(Change, &str, &str); 10] = [
-            (|s| s.url = Some("localhost:3000".into()), "url", "scheme"),
+        let cases: [(Change, &str, &str); 11] = [
+            (|s| s.url = Some("localhost:3000".into()), "url", "http://"),
+            (|s| s.url = Some("http://user:secret@h:1".into()), "url", "header"),
             (|s| s.url = Some("https://h".into()), "url", "TLS"),
             (|s| s.url = Some("http://h/api".into()), "url", "path"),
             (|s| s.post_path = Some("feed".into()), "post_path", "`feed`"),
@@ -376,7 +385,6 @@ mod tests {
     #[test]
     fn the_record_keeps_secrets_out() {
         let scenario = resolve(|s| {
-            s.url = Some("http://user:secret@h:1".into());
             s.header = Some(vec!["Authorization: Bearer secret".into()]);
             s.auth = Some(r#"{"token":"secret"}"#.into());
         })

@@ -4,6 +4,7 @@
 //! A flag beats the environment, which beats the file, which beats the default; defaults are filled
 //! in by [`crate::scenario::Scenario::resolve`].
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -49,6 +50,14 @@ macro_rules! settings {
             pub fn or(self, other: Self) -> Self {
                 Self { $($field: self.$field.or(other.$field),)* }
             }
+
+            /// The setting of this name is set.
+            pub fn is_set(&self, name: &str) -> bool {
+                match name {
+                    $(stringify!($field) => self.$field.is_some(),)*
+                    _ => false,
+                }
+            }
         }
     };
 }
@@ -93,7 +102,7 @@ settings! {
     #[arg(long, env = "FEEDMARK_POST_PATH", value_name = "PATH", help_heading = "Posts")]
     post_path: String,
     /// Header of the POST and of the upgrade, `Name: value`; repeatable
-    #[arg(short = 'H', long, env = "FEEDMARK_HEADER", value_name = "HEADER", value_delimiter = '\n', help_heading = "Posts")]
+    #[arg(short = 'H', long, env = "FEEDMARK_HEADER", value_name = "HEADER", value_delimiter = '\n', hide_env_values = true, help_heading = "Posts")]
     header: Vec<String>,
     /// Body of the POST with {{marker}}, {{seq}}, {{now}} (ms) and {{text:N}} (N random bytes)
     #[arg(long, env = "FEEDMARK_BODY", value_name = "TEMPLATE", help_heading = "Posts")]
@@ -164,14 +173,29 @@ impl Settings {
     /// # Errors
     /// See [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let read_error = |error| FileError::Read { path: path.to_owned(), error };
-        if std::fs::metadata(path).map_err(read_error)?.len() > FILE_BYTES_MAX {
-            return Err(FileError::TooLarge { path: path.to_owned() });
-        }
-        let text = std::fs::read_to_string(path).map_err(read_error)?;
-        toml::from_str(&text)
+        toml::from_str(&read_text(path)?)
             .map_err(|error| FileError::Parse { path: path.to_owned(), error: Box::new(error) })
     }
+}
+
+/// The line, from 1, on which a scenario file sets `name`.
+pub fn line_of(path: &Path, name: &str) -> Option<usize> {
+    let text = read_text(path).ok()?;
+    let table = toml::de::DeTable::parse(&text).ok()?;
+    let key = table.get_ref().keys().find(|key| key.get_ref() == name)?;
+    Some(text.get(..key.span().start)?.matches('\n').count() + 1)
+}
+
+/// The bound holds for what has no length, too: a pipe, a device.
+fn read_text(path: &Path) -> Result<String, FileError> {
+    let read_error = |error| FileError::Read { path: path.to_owned(), error };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(read_error)?;
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(read_error)?;
+    if bytes as u64 > FILE_BYTES_MAX {
+        return Err(FileError::TooLarge { path: path.to_owned() });
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -26,18 +26,18 @@ const LISTENING: &str = "listening on ";
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// The name does not resolve.
-    #[error("cannot find the host of {url}: {error}")]
+    #[error("cannot find the host of {url}: {error}: check --url")]
     Resolve {
-        /// As given.
-        url: Box<Url>,
+        /// As given, without credentials.
+        url: String,
         /// What the resolver said.
         error: std::io::Error,
     },
     /// Nothing answers there.
     #[error("cannot reach {url}: {error}: is the target running, and is this its port?")]
     Unreachable {
-        /// As given.
-        url: Box<Url>,
+        /// As given, without credentials.
+        url: String,
         /// What the system said of the last address.
         error: std::io::Error,
     },
@@ -66,7 +66,7 @@ pub struct Target {
 }
 
 /// The reference server as a child process. It ends when its standard input does, so it cannot
-/// outlive us whatever ends us.
+/// outlive us whatever ends us, and then takes its store along.
 struct Server {
     child: Child,
     log: PathBuf,
@@ -74,27 +74,30 @@ struct Server {
 }
 
 impl Target {
-    /// A server that somebody runs.
+    /// A server that somebody runs; no address of it is tried for longer than `connect_timeout`.
     ///
     /// # Errors
     /// If its name does not resolve, or no address of it accepts a connection.
-    pub fn at(url: &Url) -> Result<Self, TargetError> {
+    pub fn at(url: &Url, connect_timeout: Duration) -> Result<Self, TargetError> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let resolve_error = |error| TargetError::Resolve { url: Box::new(url.clone()), error };
+        let name = url.as_str().trim_end_matches('/').to_owned();
+        let resolve_error = |error| TargetError::Resolve { url: name.clone(), error };
         let addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs().map_err(resolve_error)?.collect();
+        // The standard library refuses to wait for no time at all.
+        let reach_within = connect_timeout.clamp(Duration::from_millis(1), REACH_WITHIN);
         let mut last_error = std::io::Error::from(std::io::ErrorKind::NotFound);
         for address in addresses {
-            match TcpStream::connect_timeout(&address, REACH_WITHIN) {
+            match TcpStream::connect_timeout(&address, reach_within) {
                 Ok(_) => {
                     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-                    return Ok(Self { address, host, name: url.to_string(), server: None });
+                    return Ok(Self { address, host, name, server: None });
                 }
                 Err(error) => last_error = error,
             }
         }
-        Err(TargetError::Unreachable { url: Box::new(url.clone()), error: last_error })
+        Err(TargetError::Unreachable { url: name, error: last_error })
     }
 
     /// Starts the reference server with `arguments` and waits until it listens; it logs to `log`.
@@ -106,6 +109,8 @@ impl Target {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["target", "--port", "0", "--open", "--stop-on-stdin-eof", "--db"])
             .arg(store.path().join("feed.db"))
+            .arg("--scratch")
+            .arg(store.path())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -192,7 +197,9 @@ impl Server {
             Ok(bytes)
         };
         let bytes = tail().unwrap_or_default();
-        let last_line = bytes.trim_ascii().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
-        format!("{} (see {})", excerpt(last_line), self.log.display())
+        // Wrong usage is explained in the first of several lines, everything else in the last.
+        let lines = || bytes.trim_ascii().split(|&byte| byte == b'\n');
+        let telling = lines().find(|line| line.starts_with(b"error: ")).or_else(|| lines().next_back());
+        format!("{} (see {})", excerpt(telling.unwrap_or_default()), self.log.display())
     }
 }

@@ -24,7 +24,7 @@ pub const SAMPLES_BEYOND_MIN: f64 = 10.0;
 pub enum Quantile {
     /// Nanoseconds.
     Ns(u64),
-    /// The rank falls on a delivery that was late or never came: beyond the deadline.
+    /// The rank falls on an infinite sample: a delivery that was late or never came, a reply that never came.
     BeyondDeadline,
     /// Too few effective samples to say.
     NotAvailable,
@@ -69,7 +69,7 @@ impl JsonSchema for Quantile {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Nanoseconds; \"beyond_deadline\" where the rank falls on a late or missing delivery; \
+            "description": "Nanoseconds; \"beyond_deadline\" where the rank falls on a delivery that was late or missing, or a reply that never came; \
                             null where the samples cannot support it.",
             "anyOf": [
                 { "type": "integer", "minimum": 0 },
@@ -85,9 +85,10 @@ impl JsonSchema for Quantile {
 pub struct LatencySummary {
     /// Samples ranked over, late and missing ones included.
     pub count: u64,
-    /// Of these, samples beyond the deadline (late or missing); they are not in `hdr`.
+    /// Of these, infinite ones, which are not in `hdr`: deliveries that were late or missing, posts that
+    /// were not sent (send lag), replies that never came (service and response time).
     pub beyond_deadline: u64,
-    /// Independent samples that the count is worth: posts, corrected for what they share.
+    /// Independent samples that the count is worth: the posts, which their deliveries share their fate with.
     pub effective_samples: f64,
     /// Least value.
     pub min: Quantile,

@@ -39,6 +39,11 @@ pub struct RunResult {
     pub host: Host,
     /// Which clock stamped the arrivals.
     pub timestamps: Timestamps,
+    /// Deliveries of the steady phase that shared a read, and so its one kernel stamp, with a later frame: they
+    /// arrived at that stamp or before.
+    pub stamp_ambiguous: u64,
+    /// Greatest jump of the realtime clock, which the kernel stamps with, against the run clock.
+    pub clock_jump_ns_max: u64,
     /// The phases as they happened, in order.
     pub phases: Vec<Phase>,
     /// Posts of the steady phase.
@@ -92,6 +97,16 @@ pub struct ScenarioRecord {
     pub connect_rate_per_s: Option<f64>,
     /// Reactor threads.
     pub threads: u32,
+    /// A POST without a reply after this long has failed.
+    pub post_timeout_ns: u64,
+    /// An attempt to connect that took longer has failed.
+    pub connect_timeout_ns: u64,
+    /// Greatest WebSocket message accepted.
+    pub message_bytes_max: u64,
+    /// Kernel receive stamps were asked for.
+    pub kernel_stamps: bool,
+    /// Arguments of the reference server.
+    pub target_args: Vec<String>,
 }
 
 /// How intended times follow each other.
@@ -140,7 +155,7 @@ pub struct Phase {
     pub end_ns: u64,
 }
 
-/// Posts: `scheduled = sent + dropped`, `sent = acknowledged + failed`.
+/// Posts: `scheduled = acknowledged + failed + dropped`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Posts {
     /// Posts in the arrival schedule (up to the interruption, if there was one).
@@ -149,9 +164,9 @@ pub struct Posts {
     pub sent: u64,
     /// Posts that were answered with a status of 200 to 299.
     pub acknowledged: u64,
-    /// Posts that were sent and refused, or whose reply never came.
+    /// Posts that were refused, whose connection failed, or whose reply never came.
     pub failed: u64,
-    /// Posts that could not be sent at all.
+    /// Posts that were never tried: the most posts were in flight until the end of the run.
     pub dropped: u64,
     /// Posts that waited because the most posts were in flight already.
     pub waited_at_cap: u64,
@@ -176,8 +191,10 @@ pub struct Deliveries {
     pub duplicate: u64,
     /// First copies with a lower sequence than one already seen from the same writer.
     pub reordered: u64,
-    /// Deliveries that nobody owed.
+    /// Deliveries that nobody was owed.
     pub unexpected: u64,
+    /// Of these, markers of other runs, or of posts that were not due.
+    pub unexpected_other_run: u64,
     /// Pairs that were not owed because the subscriber was not connected for long enough.
     pub not_owed: u64,
     /// Missing pairs by cause: `post_failed`, `unknown`, ...

@@ -47,6 +47,8 @@ pub(crate) fn run() -> RunResult {
             open_files_max: 1_048_576,
         },
         timestamps: Timestamps::Kernel,
+        stamp_ambiguous: 0,
+        clock_jump_ns_max: 0,
         phases: ["connect", "probe", "warm-up", "steady", "drain"]
             .iter()
             .zip([(0, 1), (1, 2), (2, 7), (7, 37), (37, 47)])
@@ -111,6 +113,11 @@ fn scenario() -> ScenarioRecord {
         auth: false,
         connect_rate_per_s: None,
         threads: 1,
+        post_timeout_ns: 10_000_000_000,
+        connect_timeout_ns: 10_000_000_000,
+        message_bytes_max: 1 << 20,
+        kernel_stamps: true,
+        target_args: Vec::new(),
     }
 }
 
@@ -146,6 +153,7 @@ pub(crate) fn lossy() -> RunResult {
         duplicate: 7,
         reordered: 2,
         unexpected: 1,
+        unexpected_other_run: 0,
         not_owed: 1_240,
         missing_by_cause: causes.iter().map(|(cause, n)| ((*cause).to_owned(), *n)).collect(),
         worst_subscribers: (0..10)

@@ -44,6 +44,6 @@ impl Status {
 pub struct Verdict {
     /// The answer.
     pub status: Status,
-    /// Why, one sentence each; empty for a plain pass.
+    /// Why, one sentence each, and notes of what decides nothing; empty for a plain pass.
     pub reasons: Vec<String>,
 }

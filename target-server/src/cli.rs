@@ -17,7 +17,8 @@ use tokio::{
 };
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{Config, Durability, Secret, ServeError, StoreKind, serve};
+use crate::server::Server;
+use crate::{Config, Durability, Secret, ServeError, StoreKind};
 
 /// Connections that may wait to be accepted; the kernel cuts it to its own limit (`net.core.somaxconn`).
 const ACCEPT_BACKLOG: u32 = 4096;
@@ -141,8 +142,10 @@ impl ServerArgs {
         let cannot_bind = |source| CliError::Bind { host: self.host.clone(), port: self.port, source };
         let listener = listen(&self.host, self.port).await.map_err(cannot_bind)?;
         let address = listener.local_addr().map_err(cannot_bind)?;
+        // Announced when nothing can go wrong any more: whoever waits for the line may connect.
+        let server = Server::open(self.into_config()).await?;
         announce(address).map_err(CliError::Announce)?;
-        serve(listener, self.into_config(), stop).await?;
+        server.run(listener, stop).await;
         Ok(())
     }
 

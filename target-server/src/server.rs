@@ -17,7 +17,7 @@ use crate::{
     passwords::Passwords,
     routes::{self, App},
     sockets,
-    store::{self, StoreError},
+    store::{self, Store, StoreError},
     tokens::Tokens,
 };
 
@@ -48,58 +48,88 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    config.check()?;
-    let metrics = Arc::new(Metrics::new()?);
-    let store = store::open(&config.store, metrics.store.clone()).await?;
-    let tokens = Arc::new(Tokens::new(config.jwt_secret.as_ref(), config.jwt_ttl));
-    let recipients = Recipients::default();
-    let (layer, io) =
-        sockets::build(&config, recipients.clone(), metrics.sockets_total.clone(), Arc::clone(&tokens));
-    let closing = CancellationToken::new();
-    let (publisher, publishing) =
-        Publisher::start(io.clone(), recipients, Arc::clone(&store), Arc::clone(&metrics), closing.clone());
-    let in_flight = TaskTracker::new();
-    let app = App {
-        io: io.clone(),
-        store: Arc::clone(&store),
-        publisher,
-        metrics: Arc::clone(&metrics),
-        tokens,
-        passwords: Arc::new(Passwords::new()),
-        open_posting: config.open_posting,
-        max_payload_bytes: config.max_payload_bytes,
-        in_flight: in_flight.clone(),
-    };
-    let connections = TaskTracker::new();
-    let stopping = CancellationToken::new();
-    let acceptor = Acceptor {
-        listener,
-        router: with_sockets(routes::router(app), layer),
-        errors: metrics.accept_errors.clone(),
-        stall_timeout: config.ping_interval + config.ping_timeout,
-        connections: connections.clone(),
-        stopping: stopping.clone(),
-    };
-    tokio::select! {
-        never = acceptor.run() => match never {},
-        () = shutdown => tracing::info!("stopping"),
-    }
-    drop(acceptor);
-
-    // Requests first, so that what they post still reaches the sockets; then the sockets, whose pending polls would
-    // keep their connections open; then whatever connections are left.
-    stopping.cancel();
-    in_flight.close();
-    connections.close();
-    patiently("requests in flight", in_flight.wait()).await;
-    patiently("sockets", io.close()).await;
-    patiently("connections", connections.wait()).await;
-    closing.cancel();
-    patiently("broadcasts", async { drop(publishing.await) }).await;
-    // Not bounded: it holds acknowledged writes, and its queue is.
-    store.close().await;
-    tracing::info!("stopped");
+    Server::open(config).await?.run(listener, shutdown).await;
     Ok(())
+}
+
+/// A server that can start: its settings are right and its store is open.
+pub(crate) struct Server {
+    config: Config,
+    metrics: Arc<Metrics>,
+    store: Arc<dyn Store>,
+}
+
+impl Server {
+    /// # Errors
+    /// When a setting is out of range or the store cannot be opened.
+    pub(crate) async fn open(config: Config) -> Result<Self, ServeError> {
+        config.check()?;
+        let metrics = Arc::new(Metrics::new()?);
+        let store = store::open(&config.store, metrics.store.clone()).await?;
+        Ok(Self { config, metrics, store })
+    }
+
+    /// Serves as [`serve`] says.
+    pub(crate) async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Self { config, metrics, store } = self;
+        let tokens = Arc::new(Tokens::new(config.jwt_secret.as_ref(), config.jwt_ttl));
+        let recipients = Recipients::default();
+        let (layer, io) =
+            sockets::build(&config, recipients.clone(), metrics.sockets_total.clone(), Arc::clone(&tokens));
+        let closing = CancellationToken::new();
+        let (publisher, publishing) = Publisher::start(
+            io.clone(),
+            recipients,
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+            closing.clone(),
+        );
+        let in_flight = TaskTracker::new();
+        let app = App {
+            io: io.clone(),
+            store: Arc::clone(&store),
+            publisher,
+            metrics: Arc::clone(&metrics),
+            tokens,
+            passwords: Arc::new(Passwords::new()),
+            open_posting: config.open_posting,
+            max_payload_bytes: config.max_payload_bytes,
+            in_flight: in_flight.clone(),
+        };
+        let connections = TaskTracker::new();
+        let stopping = CancellationToken::new();
+        let acceptor = Acceptor {
+            listener,
+            router: with_sockets(routes::router(app), layer),
+            errors: metrics.accept_errors.clone(),
+            stall_timeout: config.ping_interval + config.ping_timeout,
+            connections: connections.clone(),
+            stopping: stopping.clone(),
+        };
+        tokio::select! {
+            never = acceptor.run() => match never {},
+            () = shutdown => tracing::info!("stopping"),
+        }
+        drop(acceptor);
+
+        // Requests first, so that what they post still reaches the sockets; then the sockets, whose pending polls would
+        // keep their connections open; then whatever connections are left.
+        stopping.cancel();
+        in_flight.close();
+        connections.close();
+        patiently("requests in flight", in_flight.wait()).await;
+        patiently("sockets", io.close()).await;
+        patiently("connections", connections.wait()).await;
+        closing.cancel();
+        patiently("broadcasts", async { drop(publishing.await) }).await;
+        // Not bounded: it holds acknowledged writes, and its queue is.
+        store.close().await;
+        tracing::info!("stopped");
+    }
 }
 
 /// Socket.IO answers under `/socket.io/`, REST elsewhere, both open to pages from anywhere like the course's app.

@@ -20,7 +20,7 @@ use crate::marker::Marker;
 pub const CONFIRMED_BEFORE_NS: u64 = SECOND_NS;
 /// Pairs of realtime stamps and monotonic times may disagree by this much.
 const CLOCK_SLACK_NS: u64 = 1_000_000;
-/// Extra copies of one unsettled post that are remembered one by one; more are counted only.
+/// Extra copies of unsettled posts that are remembered one by one (4 bytes each); more are counted only.
 const EXTRA_COPIES_MAX: usize = 1 << 20;
 /// Posts looked at to decide whether an arrival was overtaken by a later one of its writer.
 const REORDER_SCAN_MAX: u32 = 100_000;
@@ -156,6 +156,8 @@ pub struct Ledger {
     settled: Vec<Settled>,
     /// Rows of the posts from `settled.len()` on.
     open: VecDeque<Row>,
+    /// Remembered in the open rows' `extra`, all together.
+    extra_copies: usize,
     outstanding: u64,
     foreign: u64,
 }
@@ -171,6 +173,7 @@ impl Ledger {
             posts: 0,
             settled: Vec::new(),
             open: VecDeque::new(),
+            extra_copies: 0,
             outstanding: 0,
             foreign: 0,
         }
@@ -193,6 +196,7 @@ impl Ledger {
         self.settled = Vec::with_capacity(self.posts as usize);
         self.open.clear();
         self.highest_seq.fill(None);
+        self.extra_copies = 0;
         self.outstanding = 0;
         self.foreign = 0;
         self.pass = pass;
@@ -203,19 +207,23 @@ impl Ledger {
         self.posts = self.posts.min(posts).max(self.settled.len() as u32);
     }
 
-    /// A frame with `marker` arrived at `subscriber`.
+    /// A frame with `marker` arrived at `subscriber`. True for the first copy of a pair of this pass,
+    /// owed or not.
     #[inline]
-    pub fn arrive(&mut self, subscriber: u32, marker: Marker, arrival_ns: u64) {
+    pub fn arrive(&mut self, subscriber: u32, marker: Marker, arrival_ns: u64) -> bool {
         if marker.run != self.pass.run
-            || marker.seq >= self.posts
+            || marker.seq as usize >= self.pass.offsets_ns.len()
             || self.intended_ns(marker.seq) > arrival_ns + CLOCK_SLACK_NS
         {
             self.foreign += 1;
-            return;
+            return false;
         }
         if (marker.seq as usize) < self.settled.len() {
-            self.arrive_settled(subscriber, marker);
-            return;
+            return self.arrive_settled(subscriber, marker);
+        }
+        if marker.seq >= self.posts {
+            // Cut from the schedule: nobody accounts for it any more.
+            return false;
         }
         let index = marker.seq as usize - self.settled.len();
         if index >= self.open.len() {
@@ -232,11 +240,15 @@ impl Ledger {
             if self.is_overtaken(subscriber, marker) {
                 self.open[index].reordered.push(subscriber);
             }
-        } else if row.extra.len() < EXTRA_COPIES_MAX {
+            return true;
+        }
+        if self.extra_copies < EXTRA_COPIES_MAX {
+            self.extra_copies += 1;
             row.extra.push(subscriber);
         } else {
             row.uncounted_extra += 1;
         }
+        false
     }
 
     /// Keeps the highest sequence of each subscriber; a lower one may have been overtaken.
@@ -271,7 +283,7 @@ impl Ledger {
     }
 
     /// An arrival after the deadline: late, an extra copy, or owed to nobody.
-    fn arrive_settled(&mut self, subscriber: u32, marker: Marker) {
+    fn arrive_settled(&mut self, subscriber: u32, marker: Marker) -> bool {
         let owed = self.owes(subscriber, marker.seq);
         let post = &mut self.settled[marker.seq as usize];
         post.writer.get_or_insert(marker.writer);
@@ -290,9 +302,11 @@ impl Ledger {
             if self.is_overtaken(subscriber, marker) {
                 self.settled[marker.seq as usize].counts.reordered += 1;
             }
+            return true;
         } else {
             counts.duplicate += 1;
         }
+        false
     }
 
     /// Settles every post whose deadline lies before `drained_ns`, the run time up to which everything
@@ -319,6 +333,7 @@ impl Ledger {
         let intended_ns = self.intended_ns(seq);
         let deadline_ns = self.pass.deadline_ns;
         let row = self.open.pop_front().unwrap_or_default();
+        self.extra_copies -= row.extra.len();
         let mut counts = Counts { duplicate: row.uncounted_extra, ..Counts::default() };
         let mut latencies_ns = row.arrivals_ns;
         latencies_ns.resize(self.lives.len(), NONE);

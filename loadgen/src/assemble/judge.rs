@@ -1,6 +1,7 @@
 //! The verdict: what is wrong is said in sentences, and the gravest of it decides.
 
-use feedmark_reports::units::{count, counted, short_duration};
+use feedmark_reports::run_result::Timestamps;
+use feedmark_reports::units::{count, counted, duration, short_duration};
 use feedmark_reports::{RunResult, Status, Verdict};
 
 /// A verdict to be replaced when the rest of the result is there.
@@ -8,25 +9,51 @@ pub(super) fn nothing_yet() -> Verdict {
     Verdict { status: Status::Unresolved, reasons: Vec::new() }
 }
 
+/// What the result does not hold.
+pub(super) struct Circumstances {
+    /// Live subscribers that the probe did not reach.
+    pub(super) probe_missed: Option<u64>,
+    /// Our own server ended early: how.
+    pub(super) target_ended: Option<String>,
+    /// Posts left out because somebody would not wait for them.
+    pub(super) unjudged: u32,
+}
+
+/// A greater jump of the clock that stamps arrivals makes them worthless (METHOD, section 3).
+const CLOCK_JUMP_NS_MAX: u64 = 1_000_000;
+
 /// Invalid before fail before unresolved before pass.
-pub(super) fn judge(result: &RunResult, probe_missed: Option<u64>, target_ended: Option<String>) -> Verdict {
-    let invalid: Vec<String> = probe_missed
-        .filter(|&missed| missed > 0)
-        .map(|missed| {
-            let subscribers = counted(missed, "connected subscriber", "connected subscribers");
-            format!("the probe post did not reach {subscribers}: the target does not broadcast to everyone")
-        })
-        .into_iter()
-        .collect();
-    let failures: Vec<String> = target_ended.into_iter().chain(failures(result)).collect();
-    let unresolved = unresolved(result);
+pub(super) fn judge(result: &RunResult, circumstances: &Circumstances) -> Verdict {
+    let invalid = invalid(result);
+    let mut failures = failures(result);
+    if let Some(missed) = circumstances.probe_missed.filter(|&missed| missed > 0) {
+        let subscribers = counted(missed, "connected subscriber", "connected subscribers");
+        failures.insert(0, format!("the probe post did not reach {subscribers}"));
+    }
+    if let Some(ended) = &circumstances.target_ended {
+        failures.insert(0, ended.clone());
+    }
+    let unresolved = unresolved(result, circumstances);
+    let notes = notes(result);
     let status = match () {
-        () if !invalid.is_empty() && result.deliveries.owed == 0 => Status::Invalid,
-        () if !failures.is_empty() || !invalid.is_empty() => Status::Fail,
+        () if !invalid.is_empty() => Status::Invalid,
+        () if !failures.is_empty() => Status::Fail,
         () if !unresolved.is_empty() => Status::Unresolved,
         () => Status::Pass,
     };
-    Verdict { status, reasons: invalid.into_iter().chain(failures).chain(unresolved).collect() }
+    Verdict { status, reasons: invalid.into_iter().chain(failures).chain(unresolved).chain(notes).collect() }
+}
+
+/// Why the generator cannot be trusted.
+fn invalid(result: &RunResult) -> Vec<String> {
+    let jump_ns = result.clock_jump_ns_max;
+    if result.timestamps == Timestamps::Kernel && jump_ns > CLOCK_JUMP_NS_MAX {
+        let jump = short_duration(jump_ns);
+        return vec![format!(
+            "the realtime clock, which stamps arrivals, jumped by {jump}: stop what sets it, or use --timestamps user"
+        )];
+    }
+    Vec::new()
 }
 
 /// What the target did not do.
@@ -52,7 +79,7 @@ fn failures(result: &RunResult) -> Vec<String> {
     reason(posts.failed, &|| format!("{} not acknowledged", counted(posts.failed, "post was", "posts were")));
     reason(posts.dropped, &|| {
         let what = counted(posts.dropped, "post was", "posts were");
-        format!("{what} never sent: the most posts were in flight ({})", scenario.in_flight_max)
+        format!("{what} never sent: the most posts ({}) were in flight to the end", scenario.in_flight_max)
     });
     reason(deliveries.missing, &|| {
         format!(
@@ -71,13 +98,49 @@ fn failures(result: &RunResult) -> Vec<String> {
 }
 
 /// What keeps the run from saying anything.
-fn unresolved(result: &RunResult) -> Vec<String> {
+fn unresolved(result: &RunResult, circumstances: &Circumstances) -> Vec<String> {
     let mut reasons = Vec::new();
     if result.interrupted {
-        reasons.push("the run was interrupted: the figures cover what was sent until then".to_owned());
+        let steady = result.phases.iter().find(|phase| phase.name == "steady");
+        let steady_ns = steady.map_or(0, |phase| phase.end_ns - phase.start_ns);
+        reasons.push(match steady_ns {
+            0 => "interrupted before the steady phase".to_owned(),
+            _ => format!(
+                "interrupted {} into the {} of the steady phase: the figures end there",
+                duration(steady_ns),
+                short_duration(result.scenario.duration_ns)
+            ),
+        });
+    }
+    if circumstances.unjudged > 0 {
+        let posts = counted(u64::from(circumstances.unjudged), "post", "posts");
+        reasons.push(format!("{posts} had not reached their deadline and are left out of every figure"));
     }
     if result.deliveries.owed == 0 {
         reasons.push("no delivery was owed in the steady phase: nothing was measured".to_owned());
     }
     reasons
+}
+
+/// What decides nothing, and should not be overlooked.
+fn notes(result: &RunResult) -> Vec<String> {
+    let deliveries = &result.deliveries;
+    let mut notes = Vec::new();
+    if deliveries.duplicate > 0 {
+        notes.push(format!(
+            "note: {} came more than once",
+            counted(deliveries.duplicate, "delivery", "deliveries")
+        ));
+    }
+    if deliveries.reordered > 0 {
+        notes.push(format!(
+            "note: {} overtaken by a later post of the same writer",
+            counted(deliveries.reordered, "delivery was", "deliveries were")
+        ));
+    }
+    if deliveries.unexpected_other_run > 0 {
+        let strangers = counted(deliveries.unexpected_other_run, "delivery", "deliveries");
+        notes.push(format!("note: {strangers} carried the marker of another run: is another load running?"));
+    }
+    notes
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use feedmark_core::schedule::Arrivals;
 use feedmark_reports::units::{bytes, count, counted, number, short_duration};
 
-use super::{FAILED, USAGE, fail, print, resolve};
+use super::{FAILED, USAGE, fail, printed, resolve};
 use crate::limits::{Limits, Needs};
 use crate::scenario::Scenario;
 use crate::settings::Settings;
@@ -30,10 +30,7 @@ pub(super) fn check(args: CheckArgs) -> u8 {
         Err(error) => return fail(FAILED, &format!("cannot read the limits of this host: {error}")),
     };
     match limits.check(&scenario) {
-        Ok(needs) => {
-            print(&plan(&scenario, &limits, &needs));
-            0
-        }
+        Ok(needs) => printed(&plan(&scenario, &limits, &needs)),
         Err(error) => fail(USAGE, &error),
     }
 }

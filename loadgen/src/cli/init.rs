@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{FAILED, USAGE, fail, print};
+use super::{FAILED, USAGE, fail, printed};
 
 /// Every setting with its default; those that most people leave alone are commented out.
 const SCENARIO: &str = include_str!("init.toml");
@@ -19,8 +19,7 @@ pub(super) struct InitArgs {
 
 pub(super) fn init(args: &InitArgs) -> u8 {
     let Some(path) = &args.file else {
-        print(SCENARIO);
-        return 0;
+        return printed(SCENARIO);
     };
     let written = OpenOptions::new()
         .write(true)
@@ -28,10 +27,7 @@ pub(super) fn init(args: &InitArgs) -> u8 {
         .open(path)
         .and_then(|mut file| file.write_all(SCENARIO.as_bytes()));
     match written {
-        Ok(()) => {
-            print(&format!("wrote {}: edit it, then `feedmark check {0}`\n", path.display()));
-            0
-        }
+        Ok(()) => printed(&format!("wrote {}: edit it, then `feedmark check {0}`\n", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             fail(USAGE, &format!("{} exists: choose another name, or remove it first", path.display()))
         }

@@ -48,7 +48,7 @@ pub(super) fn run(args: RunArgs) -> u8 {
         Err(error) => return fail(error.exit_code(), &error),
     };
     let saved = save::save(&mut run);
-    show(&run, args.json, args.no_color);
+    let shown = show(&run, args.json, args.no_color);
     if let Err((error, refuge)) = saved {
         let kept = match refuge {
             Some(folder) => format!("the results are in {} instead", folder.display()),
@@ -56,8 +56,10 @@ pub(super) fn run(args: RunArgs) -> u8 {
         };
         return fail(FAILED, &format!("{error}: {kept}"));
     }
-    if !args.json {
-        print(&format!("\nresults: {}\n", run.folder.display()));
+    let folder = run.folder.display();
+    let named = if args.json { Ok(()) } else { print(&format!("\nresults: {folder}\n")) };
+    if let Err(error) = shown.and(named) {
+        return fail(FAILED, &format!("{error}: the results are in {folder}"));
     }
     match run.result.interrupted {
         true => INTERRUPTED,
@@ -65,15 +67,13 @@ pub(super) fn run(args: RunArgs) -> u8 {
     }
 }
 
-fn show(run: &FinishedRun, json: bool, no_color: bool) {
+fn show(run: &FinishedRun, json: bool, no_color: bool) -> Result<(), String> {
     if json {
-        match serde_json::to_string_pretty(&run.result) {
-            Ok(json) => print(&format!("{json}\n")),
-            Err(error) => drop(fail(FAILED, &format!("cannot print the result as JSON: {error}"))),
-        }
-        return;
+        let json = serde_json::to_string_pretty(&run.result)
+            .map_err(|error| format!("cannot print the result as JSON: {error}"))?;
+        return print(&format!("{json}\n"));
     }
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
     let style = Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH };
-    print(&terminal::summary(&run.result, &style));
+    print(&terminal::summary(&run.result, &style))
 }

@@ -1,13 +1,15 @@
 //! One subscriber's socket and what it is waiting for.
 
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use feedmark_core::session::{Session, SessionError};
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connector::Attempt;
+use crate::limits::{OUT_OF_DESCRIPTORS, OUT_OF_PORTS, is_out_of_descriptors};
+use crate::source::Source;
 
 /// Replies (pongs) that may wait for a target that does not read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
@@ -72,7 +74,10 @@ impl Connection {
 pub(super) enum Ended {
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("the target closed the TCP connection")]
+    #[error(
+        "the target closed the TCP connection before the subscriber was connected: check --socket-path, and \
+         that Socket.IO is on this port"
+    )]
     EndOfStream,
     #[error("{}", describe_io(.0))]
     Io(#[from] io::Error),
@@ -88,6 +93,8 @@ pub(super) enum Ended {
     Heartbeat,
     #[error("the target makes the subscriber answer but does not read the answers")]
     NotReading,
+    #[error("the target has begun more messages than it finishes: see --max-message")]
+    TooMuchUnfinished,
 }
 
 impl Ended {
@@ -107,6 +114,7 @@ impl Ended {
             Self::Handshake(_) | Self::TcpTimeout => "connect timeout".into(),
             Self::Heartbeat => "heartbeat timeout".into(),
             Self::NotReading => "target does not read".into(),
+            Self::TooMuchUnfinished => "unfinished messages".into(),
         }
     }
 }
@@ -115,34 +123,22 @@ fn describe_io(error: &io::Error) -> String {
     let remedy = match error.kind() {
         io::ErrorKind::ConnectionRefused => "is the target running, and is this its port?",
         io::ErrorKind::ConnectionReset => "the target dropped the connection: see its log",
-        io::ErrorKind::AddrNotAvailable => {
-            "out of local ports: widen net.ipv4.ip_local_port_range or use fewer subscribers"
-        }
-        _ if is_out_of_descriptors(error) => {
-            "out of file descriptors: raise the limit (ulimit -n) or use fewer subscribers"
-        }
+        io::ErrorKind::AddrNotAvailable => OUT_OF_PORTS,
+        _ if is_out_of_descriptors(error) => OUT_OF_DESCRIPTORS,
         _ => return error.to_string(),
     };
     format!("{error}: {remedy}")
 }
 
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE))
-}
-
 /// Opens sockets; on loopback it moves on to the next source address when local ports run short.
 pub(super) struct Dialer {
     target: SocketAddr,
-    /// Last two octets of the source address in use; 0 lets the kernel choose.
-    source: u16,
+    source: Source,
 }
-
-/// Loopback addresses used as sources, each with a whole range of ports.
-const SOURCES_MAX: u16 = 250;
 
 impl Dialer {
     pub(super) fn new(target: SocketAddr) -> Self {
-        Self { target, source: 0 }
+        Self { target, source: Source::default() }
     }
 
     /// Starts to connect.
@@ -151,27 +147,19 @@ impl Dialer {
     /// As `socket(2)` and `connect(2)`; `AddrNotAvailable` when every source address is used up.
     pub(super) fn dial(&mut self) -> io::Result<TcpStream> {
         loop {
-            match self.dial_from(self.source) {
-                Err(error) if self.can_move_on(&error) => self.source += 1,
+            match self.dial_from(self.source.address()) {
+                Err(error) if self.source.move_on(self.target, &error) => {}
                 outcome => return outcome,
             }
         }
     }
 
-    fn can_move_on(&self, error: &io::Error) -> bool {
-        let out_of_ports = matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse);
-        let on_loopback = matches!(self.target.ip(), IpAddr::V4(ip) if ip.is_loopback());
-        out_of_ports && on_loopback && self.source < SOURCES_MAX
-    }
-
-    fn dial_from(&self, source: u16) -> io::Result<TcpStream> {
+    fn dial_from(&self, source: Option<SocketAddr>) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(self.target), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        if source > 0 {
-            let [_, _, high, low] = (u32::from(Ipv4Addr::LOCALHOST) + u32::from(source)).to_be_bytes();
-            let address = SocketAddr::from((Ipv4Addr::new(127, 0, high, low), 0));
-            socket.bind(&address.into())?;
+        if let Some(source) = source {
+            socket.bind(&source.into())?;
         }
         match socket.connect(&self.target.into()) {
             Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => Err(error),

@@ -34,6 +34,8 @@ const CLOSE_WITHIN_NS: u64 = 1_000_000_000;
 /// A reactor that never catches up settles posts this long after their deadline all the same: what
 /// lies unread for longer counts as late, and shows as receive delay.
 const UNREAD_NS_MAX: u64 = 1_000_000_000;
+/// Bytes of unfinished messages that all connections of a reactor may hold together.
+const BUFFERED_BYTES_MAX: usize = 256 << 20;
 const WAKER: Token = Token(usize::MAX);
 
 pub(super) struct Reactor {
@@ -58,8 +60,10 @@ pub(super) struct Reactor {
     clock_jump_ns: u64,
     next_sweep_ns: u64,
     next_pairing_ns: u64,
+    /// Held by sessions for frames that are not whole yet.
+    buffered_bytes: usize,
+    stamp_ambiguous: u64,
     pass_number: u32,
-    pass_run: u32,
     pass_base_ns: u64,
     first_judged: u32,
     unstamped: u64,
@@ -88,7 +92,8 @@ impl Reactor {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let rate_share = f64::from(subscribers) / f64::from(config.subscribers.max(1));
-        let connector = Connector::new(subscribers, config.connect_rate_per_s.map(|rate| rate * rate_share));
+        let connect_rate_per_s = config.connect_rate_per_s.map(|rate| rate * rate_share);
+        let connector = Connector::new(subscribers, connect_rate_per_s, config.connect_timeout_ns);
         let reactor = Self {
             dialer: Dialer::new(config.target),
             clock,
@@ -109,8 +114,9 @@ impl Reactor {
             clock_jump_ns: 0,
             next_sweep_ns: 0,
             next_pairing_ns: 0,
+            buffered_bytes: 0,
+            stamp_ambiguous: 0,
             pass_number: 0,
-            pass_run: 0,
             pass_base_ns: 0,
             first_judged: 0,
             unstamped: 0,
@@ -132,7 +138,7 @@ impl Reactor {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
                 outcome => outcome.expect("epoll_wait on our own descriptor"),
             }
-            self.keep_house(self.clock.now_ns());
+            self.renew_pairing();
             let mut drained = true;
             let mut taken = 0;
             for event in &events {
@@ -143,6 +149,10 @@ impl Reactor {
             }
             drained &= taken < EVENTS_PER_WAIT;
             self.connect_more();
+            if drained {
+                // Only now: the heartbeat of a reactor that was late may lie in its own kernel.
+                self.sweep(asked_ns);
+            }
             self.settle(if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) });
             self.obey();
             self.publish();
@@ -227,28 +237,30 @@ impl Reactor {
             let (more, arrival_ns) = (received.filled, stamp.unwrap_or(now_ns).min(now_ns));
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
             let subscriber = connection.attempt.subscriber;
-            let mut became_live = false;
+            let (mut became_live, mut judged_in_read) = (false, 0u64);
+            let buffered_before = session.buffered_bytes();
             self.out.clear();
-            let outcome =
-                session.receive(&self.config.session, received.bytes, now_ns, &mut self.out, |event| {
-                    match event {
-                        SessionEvent::Post(payload) => {
-                            let Some(marker) = self.finder.find(payload) else { return };
-                            self.ledger.arrive(subscriber, marker, arrival_ns);
-                            if marker.run != self.pass_run {
-                                return;
-                            }
-                            self.counts.deliveries += 1;
-                            if marker.seq >= self.first_judged && now_ns >= self.pass_base_ns {
-                                self.unstamped += u64::from(stamp.is_none());
-                                self.receive_delay.record(now_ns - self.pass_base_ns, now_ns - arrival_ns);
-                            }
-                        }
-                        SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
-                        SessionEvent::Connected => became_live = true,
-                        SessionEvent::OtherEvent => {}
+            let on_event = |event: SessionEvent<'_>| match event {
+                SessionEvent::Post(payload) => {
+                    let Some(marker) = self.finder.find(payload) else { return };
+                    let first_copy = self.ledger.arrive(subscriber, marker, arrival_ns);
+                    self.counts.deliveries += u64::from(first_copy);
+                    if first_copy && marker.seq >= self.first_judged {
+                        judged_in_read += 1;
+                        self.unstamped += u64::from(stamp.is_none());
+                        let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
+                        self.receive_delay.record(since_base_ns, now_ns - arrival_ns);
                     }
-                });
+                }
+                SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
+                SessionEvent::Connected => became_live = true,
+                SessionEvent::OtherEvent => {}
+            };
+            let spec = &self.config.session;
+            let outcome = session.receive(spec, received.bytes, now_ns, &mut self.out, on_event);
+            // One read carries one stamp, that of its last segment: earlier frames came before it.
+            self.stamp_ambiguous += judged_in_read.saturating_sub(1);
+            self.buffered_bytes = self.buffered_bytes + session.buffered_bytes() - buffered_before;
             if became_live {
                 self.on_live(connection, now_ns);
             }
@@ -258,6 +270,9 @@ impl Reactor {
                 sent?;
             } else {
                 outcome?;
+            }
+            if self.buffered_bytes > BUFFERED_BYTES_MAX {
+                return Err(Ended::TooMuchUnfinished);
             }
             if !more && !read_closed {
                 return Ok(true);
@@ -307,6 +322,7 @@ impl Reactor {
     /// A connection is over: a live one is lost, an attempt failed, a goodbye was answered.
     fn end(&mut self, mut connection: Connection, ended: &Ended) {
         self.counts.open -= 1;
+        self.buffered_bytes -= connection.session.as_ref().map_or(0, Session::buffered_bytes);
         // The descriptor is closed with the stream, which takes it out of epoll in any case.
         let _ = self.poll.registry().deregister(&mut connection.stream);
         if self.closing_until_ns.is_some() {
@@ -322,38 +338,46 @@ impl Reactor {
     }
 
     fn attempt_failed(&mut self, attempt: Attempt, ended: &Ended) {
-        match self.connector.failed(attempt, self.clock.now_ns()) {
-            AfterFailure::Retry => self.report.retries += 1,
-            AfterFailure::GiveUp => {
-                self.counts.failed += 1;
-                count(&mut self.report.failed_by_cause, ended.cause());
-                self.report.first_failure.get_or_insert_with(|| ended.to_string());
+        let given_up = match self.connector.failed(attempt, self.clock.now_ns()) {
+            AfterFailure::Retry => {
+                self.report.retries += 1;
+                return;
             }
-        }
+            AfterFailure::GiveUp => 1,
+            AfterFailure::GiveUpAll(rest) => 1 + u64::from(rest),
+        };
+        self.counts.failed += given_up;
+        *self.report.failed_by_cause.entry(ended.cause()).or_default() += given_up;
+        self.report.first_failure.get_or_insert_with(|| ended.to_string());
     }
 
-    fn keep_house(&mut self, now_ns: u64) {
-        if now_ns >= self.next_pairing_ns {
-            let pairing = self.clock.pair();
+    /// Realtime moves against the run clock; a pairing that was interrupted is not believed.
+    fn renew_pairing(&mut self) {
+        let now_ns = self.clock.now_ns();
+        if now_ns < self.next_pairing_ns {
+            return;
+        }
+        let pairing = self.clock.pair();
+        if pairing.is_tight() {
             self.clock_jump_ns = self.clock_jump_ns.max(pairing.jump_ns(&self.pairing));
             self.pairing = pairing;
             self.next_pairing_ns = now_ns + TICK_NS;
         }
-        if now_ns >= self.next_sweep_ns {
-            self.sweep(now_ns);
-            self.next_sweep_ns = now_ns + SWEEP_NS;
-        }
     }
 
-    /// Ends what has been silent for too long.
-    fn sweep(&mut self, now_ns: u64) {
+    /// Ends what has been silent for too long, by the time up to which everything has been read.
+    fn sweep(&mut self, drained_ns: u64) {
+        if drained_ns < self.next_sweep_ns {
+            return;
+        }
+        self.next_sweep_ns = drained_ns + SWEEP_NS;
         for index in 0..self.connections.len() {
             let Some(connection) = &self.connections[index] else { continue };
-            let too_long =
-                now_ns.saturating_sub(connection.times.started_ns) > self.config.connect_timeout_ns;
+            let waited_ns = drained_ns.saturating_sub(connection.times.started_ns);
+            let too_long = waited_ns > self.config.connect_timeout_ns;
             let ended = match &connection.session {
                 None if too_long => Ended::TcpTimeout,
-                Some(session) if session.is_live() && now_ns > session.expires_ns() => Ended::Heartbeat,
+                Some(session) if session.is_live() && drained_ns > session.expires_ns() => Ended::Heartbeat,
                 Some(session) if !session.is_live() && too_long => Ended::Handshake(session.waiting_for()),
                 _ => continue,
             };
@@ -381,14 +405,18 @@ impl Reactor {
     fn obey(&mut self) {
         while let Ok(command) = self.inbox.try_recv() {
             match command {
-                Command::Begin { number, pass, first_judged } => {
+                Command::Begin { number, pass, first_judged, begun } => {
                     self.pass_number = number;
-                    self.pass_run = pass.run;
                     self.pass_base_ns = pass.base_ns;
                     self.first_judged = first_judged;
                     self.ledger.begin(pass);
                     self.receive_delay = Recorder::new(&new_histogram());
+                    self.counts.deliveries = 0;
                     self.unstamped = 0;
+                    self.stamp_ambiguous = 0;
+                    self.publish();
+                    // Who began the pass waits for it.
+                    let _ = begun.send(());
                 }
                 Command::Cut { posts } => self.ledger.cut(posts),
                 Command::Finish { abort } => self.say_goodbye(abort),
@@ -429,6 +457,7 @@ impl Reactor {
             connections: self.report,
             receive_delay: self.receive_delay,
             kernel_stamps: self.config.kernel_stamps && self.unstamped == 0,
+            stamp_ambiguous: self.stamp_ambiguous,
             clock_jump_ns: self.clock_jump_ns,
         }
     }

@@ -1,6 +1,7 @@
 //! One writer's HTTP connection, which knows when a request's first byte went to the kernel.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +14,12 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::WritersConfig;
 use crate::clock::RunClock;
+use crate::limits::{OUT_OF_DESCRIPTORS, OUT_OF_PORTS, is_out_of_descriptors};
+use crate::source::Source;
 
 /// Greatest reply that is read.
 const REPLY_BYTES_MAX: usize = 1 << 20;
@@ -39,6 +42,9 @@ pub enum PostError {
     /// The connection could not be made, or broke before the reply.
     #[error("{0}")]
     Connection(String),
+    /// The generator itself has no descriptor or port left for another connection.
+    #[error("{0}")]
+    Shortage(&'static str),
     /// A reply larger than feedmark reads.
     #[error("reply larger than {REPLY_BYTES_MAX} bytes")]
     ReplyTooLarge,
@@ -68,7 +74,11 @@ impl Connection {
     /// [`PostError::Connection`] with what the system said.
     pub(super) async fn open(config: &WritersConfig, clock: RunClock) -> Result<Self, PostError> {
         let connection_error = |error: &dyn std::error::Error| PostError::Connection(describe(error));
-        let stream = TcpStream::connect(config.target).await.map_err(|error| connection_error(&error))?;
+        let stream = connect(config.target).await.map_err(|error| match error.kind() {
+            _ if is_out_of_descriptors(&error) => PostError::Shortage(OUT_OF_DESCRIPTORS),
+            io::ErrorKind::AddrNotAvailable => PostError::Shortage(OUT_OF_PORTS),
+            _ => connection_error(&error),
+        })?;
         stream.set_nodelay(true).map_err(|error| connection_error(&error))?;
         let first_byte_ns = Arc::new(AtomicU64::new(NOT_YET));
         let stamped = Stamped { stream, first_byte_ns: Arc::clone(&first_byte_ns), clock };
@@ -115,6 +125,22 @@ impl Connection {
         }
         let body = excerpt(&reply.to_bytes());
         Err(PostError::Status { status: status.as_u16(), body, complete_ns })
+    }
+}
+
+async fn connect(target: SocketAddr) -> io::Result<TcpStream> {
+    let mut source = Source::default();
+    loop {
+        let socket = if target.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let bound = source.address().map_or(Ok(()), |address| socket.bind(address));
+        let outcome = match bound {
+            Ok(()) => socket.connect(target).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Err(error) if source.move_on(target, &error) => {}
+            outcome => return outcome,
+        }
     }
 }
 

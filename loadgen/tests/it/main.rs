@@ -3,6 +3,8 @@
 //! One binary, so that it is linked once. A wait is for an event and bounded by [`support::PATIENCE`];
 //! no test asserts how fast anything was.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
+
 mod bad_targets;
 mod check;
 mod cli;

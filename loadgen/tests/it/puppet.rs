@@ -10,7 +10,8 @@ use std::time::Duration;
 use tungstenite::handshake::derive_accept_key;
 
 /// The handshake of a healthy Engine.IO server.
-const OPEN: &str = r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+const OPEN: &str =
+    r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
 
 /// A listening address with a script behind it, until the test ends.
 pub(crate) struct Puppet {
@@ -166,7 +167,9 @@ pub(crate) fn unreachable() -> (socket2::Socket, Vec<socket2::Socket>, SocketAdd
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     let mut queued = Vec::new();
-    while TcpStream::connect_timeout(&address, Duration::from_millis(300)).map(|held| queued.push(held.into())).is_ok()
+    while TcpStream::connect_timeout(&address, Duration::from_millis(300))
+        .map(|held| queued.push(held.into()))
+        .is_ok()
     {
         assert!(queued.len() < 100, "the queue never fills");
     }

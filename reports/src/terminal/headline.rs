@@ -9,8 +9,6 @@ use crate::{Quantile, RunResult, Status};
 const REASONS_MAX: usize = 20;
 const REASON_COLUMNS_MAX: usize = 400;
 const URL_COLUMNS_MAX: usize = 120;
-/// Phase that the figures are about.
-const STEADY: &str = "steady";
 
 pub(super) fn print(page: &mut Page, result: &RunResult) {
     let status = result.verdict.status;
@@ -26,9 +24,6 @@ pub(super) fn print(page: &mut Page, result: &RunResult) {
     if status == Status::Invalid {
         sentences
             .push("the generator was not trustworthy: the figures say nothing about the target".to_owned());
-    }
-    if result.interrupted {
-        sentences.push(interruption(result));
     }
     let paint = match status {
         Status::Pass => Paint::Green,
@@ -67,17 +62,6 @@ fn plain_sentence(result: &RunResult) -> String {
         (missing, late) => format!("{} missing, {} late", count(missing), count(late)),
     };
     format!("{speed}; {loss}")
-}
-
-fn interruption(result: &RunResult) -> String {
-    let asked = flag_duration(result.scenario.duration_ns);
-    match result.phases.iter().find(|phase| phase.name == STEADY) {
-        Some(steady) => format!(
-            "interrupted {} into the {asked} of the steady phase: the figures end there",
-            duration(steady.end_ns.saturating_sub(steady.start_ns))
-        ),
-        None => "interrupted before the steady phase: there is nothing to judge".to_owned(),
-    }
 }
 
 fn scenario(result: &RunResult) -> Vec<String> {

@@ -51,14 +51,24 @@ fn rows(latencies: &Latencies) -> [(&'static str, &LatencySummary); 8] {
 
 fn row(name: &str, summary: &LatencySummary, deadline_ns: u64) -> Vec<String> {
     let quantiles = [summary.p50, summary.p90, summary.p99, summary.p999, summary.max];
-    std::iter::once(name.to_owned()).chain(quantiles.map(|quantile| cell(quantile, deadline_ns))).collect()
+    let infinite = match name {
+        "send lag" => "not sent".to_owned(),
+        "service time" | "response time" => "no reply".to_owned(),
+        _ => beyond(deadline_ns),
+    };
+    std::iter::once(name.to_owned()).chain(quantiles.map(|quantile| cell(quantile, &infinite))).collect()
 }
 
-/// A quantile as it is printed.
-pub(super) fn cell(quantile: Quantile, deadline_ns: u64) -> String {
+/// How a delivery that was late or never came is printed.
+pub(super) fn beyond(deadline_ns: u64) -> String {
+    format!("> {}", short_duration(deadline_ns))
+}
+
+/// A quantile as it is printed, with the words for an infinite one.
+pub(super) fn cell(quantile: Quantile, infinite: &str) -> String {
     match quantile {
         Quantile::Ns(ns) => duration(ns),
-        Quantile::BeyondDeadline => format!("> {}", short_duration(deadline_ns)),
+        Quantile::BeyondDeadline => infinite.to_owned(),
         Quantile::NotAvailable => "n/a".to_owned(),
     }
 }

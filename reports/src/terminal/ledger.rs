@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::latency::cell;
+use super::latency::{beyond, cell};
 use super::layout::{Page, clean};
 use crate::RunResult;
 use crate::run_result::{Connections, Deliveries, Posts};
@@ -93,7 +93,8 @@ fn connections(connections: &Connections, deadline_ns: u64) -> Vec<Vec<String>> 
     let total = &connections.connect_ns.total;
     if total.count > 0 {
         let quantiles = [("p50", total.p50), ("p99", total.p99), ("max", total.max)];
-        let times = quantiles.map(|(name, quantile)| format!("{name} {}", cell(quantile, deadline_ns)));
+        let times =
+            quantiles.map(|(name, quantile)| format!("{name} {}", cell(quantile, &beyond(deadline_ns))));
         let mut times = lead("connect time", times.to_vec());
         if connections.duration_ns > 0 {
             times.push(format!("all in {}", duration(connections.duration_ns)));

@@ -67,7 +67,9 @@ impl History {
 
 pub(crate) fn tell(ledger: &mut Ledger, at_ns: u64, happening: Happening) {
     match happening {
-        Happening::Arrived { subscriber, marker } => ledger.arrive(subscriber, marker, at_ns),
+        Happening::Arrived { subscriber, marker } => {
+            ledger.arrive(subscriber, marker, at_ns);
+        }
         Happening::Confirmed { subscriber } => ledger.confirm(subscriber, at_ns),
         Happening::Lost { subscriber } => ledger.lose(subscriber, at_ns),
     }
