@@ -232,6 +232,8 @@ mod tests {
         assert!(unknown.contains("`subscribers`"), "{unknown}");
         let unit = parse_error("rate = '20'");
         assert!(unit.contains("line 1") && unit.contains("`20` is not a rate"), "{unit}");
+        let bare = parse_error("duration = 30");
+        assert!(bare.contains("line 1") && bare.contains("`30` is not a duration: write"), "{bare}");
         let value = parse_error("subscribers = 0");
         assert!(value.contains("`0`") && value.contains("are allowed"), "{value}");
         let law = parse_error("arrivals = 'bursty'");

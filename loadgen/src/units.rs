@@ -2,14 +2,15 @@
 //! environment and in scenario files; an error says what was written and what is allowed.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Events per second, written with their unit.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate(f64);
 
 /// Most events per second that anyone may ask for.
@@ -52,8 +53,7 @@ impl FromStr for Rate {
 }
 
 /// A length of time, written with its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 
 /// Longest time that anyone may ask for.
@@ -97,8 +97,7 @@ impl fmt::Display for Span {
 }
 
 /// A number of bytes, written with its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(u64);
 
 /// Most bytes that anyone may ask for.
@@ -183,18 +182,39 @@ impl FromStr for Subscribers {
     }
 }
 
-macro_rules! from_string {
-    ($($type:ty),*) => {$(
-        impl TryFrom<String> for $type {
-            type Error = String;
+/// Reads a value as people write it. A bare number gets the error that says which unit is missing.
+struct Written<T>(PhantomData<T>);
 
-            fn try_from(text: String) -> Result<Self, String> {
-                text.parse()
+impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number and its unit in quotes")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        self.visit_str(&number.to_string())
+    }
+}
+
+macro_rules! deserialize_as_written {
+    ($($type:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Written(PhantomData))
             }
         }
     )*};
 }
-from_string!(Rate, Span, Size);
+deserialize_as_written!(Rate, Span, Size);
 
 #[cfg(test)]
 mod tests {

@@ -24,8 +24,14 @@ fn nothing_listens() {
 
 #[test]
 fn the_host_is_unknown() {
-    let finished = doomed(&["--url", "http://me:secret@nowhere.invalid:3000"]);
-    finished.refuses(1, &["cannot find the host", "http://nowhere.invalid:3000:", "--url"]);
+    doomed(&["--url", "http://nowhere.invalid:3000"])
+        .refuses(1, &["cannot find the host", "http://nowhere.invalid:3000:", "--url"]);
+}
+
+#[test]
+fn a_password_in_the_url_is_refused_and_not_shown() {
+    let finished = doomed(&["--url", "http://me:secret@127.0.0.1:3000"]);
+    finished.refuses(2, &["user and password", "--header"]);
     assert!(!finished.stderr.contains("secret"), "{}", finished.stderr);
 }
 

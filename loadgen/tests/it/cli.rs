@@ -64,7 +64,7 @@ fn wrong_usage_is_2_and_names_what_is_wrong() {
         (&["run", "--body", "{}"][..], "{{marker}}"),
         (&["run", "--header", "nonsense"][..], "colon"),
         (&["run", "--auth", "token"][..], "JSON object"),
-        (&["run", "--url", "localhost:3000"][..], "http is allowed"),
+        (&["run", "--url", "localhost:3000"][..], "write http://host:port"),
         (&["run", "--url", "https://example.com"][..], "TLS"),
         (&["run", "--url", "http://h:1/feed"][..], "post_path"),
         (&["run", "--url", "http://h:1", "--target-args", "--open"][..], "target_args"),

@@ -77,7 +77,7 @@ fn what_is_wrong_is_named_with_file_line_field_value_and_what_is_allowed() {
     for (line, parts) in [
         ("subscriber = 5", &["subscriber", "unknown field", "`subscribers`"][..]),
         ("rate = '20'", &["rate", "`20` is not a rate", "20/s"]),
-        ("rate = 20", &["rate", "20", "string"]),
+        ("rate = 20", &["rate", "20", "`20` is not a rate"]),
         ("duration = '30'", &["duration", "`30` is not a duration", "30s"]),
         ("duration = '0s'", &["duration", "`0s`", "at least"]),
         ("deadline = '90d'", &["deadline", "`90d`", "at most 7 days"]),
@@ -92,7 +92,7 @@ fn what_is_wrong_is_named_with_file_line_field_value_and_what_is_allowed() {
         ("max_message = '1 parsec'", &["max_message", "`1 parsec`", "64KiB"]),
         ("post_path = 'feed'", &["post_path", "`feed`", "starts with `/`"]),
         ("namespace = 'feed'", &["namespace", "`feed`", "starts with `/`"]),
-        ("url = 'ftp://h'", &["url", "`ftp`", "http"]),
+        ("url = 'ftp://h'", &["url", "`ftp://h`", "http://"]),
         ("body = '{{makrer}}'", &["body", "{{makrer}}", "{{marker}}"]),
         ("header = 'Name: value'", &["header", "sequence"]),
         ("header = ['no colon']", &["header", "Name: value"]),
