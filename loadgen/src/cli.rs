@@ -5,6 +5,7 @@
 
 mod check;
 mod init;
+mod null_target;
 mod run;
 mod target;
 
@@ -54,6 +55,8 @@ enum Command {
     /// Run the reference feed server
     #[command(args_override_self = true)]
     Target(Box<target::TargetArgs>),
+    /// Run the null target: the least that a server can do, to find the floor of this host
+    NullTarget(null_target::NullTargetArgs),
 }
 
 /// Parses the arguments, does what they say, and gives the process's exit code.
@@ -71,6 +74,7 @@ pub fn main() -> u8 {
         Command::Check(args) => check::check(*args),
         Command::Init(args) => init::init(&args),
         Command::Target(args) => target::target(*args),
+        Command::NullTarget(args) => null_target::null_target(&args),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod interrupt;
 pub mod limits;
 pub mod narrator;
+pub mod null_target;
 pub mod observer;
 pub mod pacer;
 pub mod pass;

@@ -12,6 +12,7 @@ mod exhaustion;
 mod hostile_targets;
 mod interop;
 mod interrupt;
+mod null_target;
 mod puppet;
 mod run;
 mod scenario_file;
