@@ -143,9 +143,8 @@ pub fn assemble(
     };
     result.verdict =
         judge::judge(&result, &judge::Circumstances { probe_missed, target_ended, unjudged: pass.unjudged });
-    let base_ns = pass.base_ns;
     let series = SeriesOfRun {
-        base_ns,
+        base_ns: pass.base_ns,
         started_realtime_ns,
         delivery: pass.delivery,
         first: per_post.first,

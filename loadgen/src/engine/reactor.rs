@@ -1,6 +1,6 @@
 //! One reactor thread: one epoll loop, one read buffer, a slab of connections, one ledger.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,8 +31,8 @@ const TICK_NS: u64 = 100_000_000;
 const SWEEP_NS: u64 = 500_000_000;
 /// How long the targets may take to answer our close.
 const CLOSE_WITHIN_NS: u64 = 1_000_000_000;
-/// A reactor that never catches up settles posts this long after their deadline all the same: what
-/// lies unread for longer counts as late, and shows as receive delay.
+/// A reactor that never catches up goes by what it must have read by now all the same: what lies
+/// unread for longer than this counts as late or silent, and shows as receive delay.
 const UNREAD_NS_MAX: u64 = 1_000_000_000;
 /// Bytes of unfinished messages that all connections of a reactor may hold together.
 const BUFFERED_BYTES_MAX: usize = 256 << 20;
@@ -149,11 +149,10 @@ impl Reactor {
             }
             drained &= taken < EVENTS_PER_WAIT;
             self.connect_more();
-            if drained {
-                // Only now: the heartbeat of a reactor that was late may lie in its own kernel.
-                self.sweep(asked_ns);
-            }
-            self.settle(if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) });
+            let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
+            // Only after reading: the heartbeat that a late reactor misses may lie in its own kernel.
+            self.sweep(read_until_ns);
+            self.settle(read_until_ns);
             self.obey();
             self.publish();
             if self.is_finished(asked_ns) {
@@ -331,7 +330,7 @@ impl Reactor {
         if connection.is_live() {
             self.counts.lost += 1;
             self.ledger.lose(connection.attempt.subscriber, self.clock.now_ns());
-            count(&mut self.report.lost_by_cause, ended.cause());
+            *self.report.lost_by_cause.entry(ended.cause()).or_default() += 1;
         } else {
             self.attempt_failed(connection.attempt, ended);
         }
@@ -366,18 +365,20 @@ impl Reactor {
     }
 
     /// Ends what has been silent for too long, by the time up to which everything has been read.
-    fn sweep(&mut self, drained_ns: u64) {
-        if drained_ns < self.next_sweep_ns {
+    fn sweep(&mut self, read_until_ns: u64) {
+        if read_until_ns < self.next_sweep_ns {
             return;
         }
-        self.next_sweep_ns = drained_ns + SWEEP_NS;
+        self.next_sweep_ns = read_until_ns + SWEEP_NS;
         for index in 0..self.connections.len() {
             let Some(connection) = &self.connections[index] else { continue };
-            let waited_ns = drained_ns.saturating_sub(connection.times.started_ns);
+            let waited_ns = read_until_ns.saturating_sub(connection.times.started_ns);
             let too_long = waited_ns > self.config.connect_timeout_ns;
             let ended = match &connection.session {
                 None if too_long => Ended::TcpTimeout,
-                Some(session) if session.is_live() && drained_ns > session.expires_ns() => Ended::Heartbeat,
+                Some(session) if session.is_live() && read_until_ns > session.expires_ns() => {
+                    Ended::Heartbeat
+                }
                 Some(session) if !session.is_live() && too_long => Ended::Handshake(session.waiting_for()),
                 _ => continue,
             };
@@ -387,9 +388,9 @@ impl Reactor {
         }
     }
 
-    fn settle(&mut self, drained_ns: u64) {
+    fn settle(&mut self, read_until_ns: u64) {
         let unsent = &mut self.unsent_settled;
-        self.ledger.settle(drained_ns, |post| unsent.push_back(post));
+        self.ledger.settle(read_until_ns, |post| unsent.push_back(post));
         while let Some(post) = self.unsent_settled.pop_front() {
             match self.settled.try_send(post) {
                 Ok(()) => {}
@@ -461,8 +462,4 @@ impl Reactor {
             clock_jump_ns: self.clock_jump_ns,
         }
     }
-}
-
-fn count(by_cause: &mut BTreeMap<String, u64>, cause: String) {
-    *by_cause.entry(cause).or_default() += 1;
 }

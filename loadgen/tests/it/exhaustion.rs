@@ -1,6 +1,7 @@
 //! Descriptors, local ports and disk space that run out.
 
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 use crate::support::{Bed, DOOMED, FEEDMARK, SHORT, Server, finish};
@@ -36,9 +37,7 @@ fn descriptors_that_run_out_all_the_same_are_named() {
 /// One source address of 64 ports does not do for 200 subscribers; loopback has more.
 #[test]
 fn subscribers_beyond_one_address_worth_of_ports_use_other_loopback_addresses() {
-    let permitted = Command::new("unshare").args(["-n", "true"]).output();
-    if !permitted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: unshare -n is not permitted here, run as root");
+    if !may_unshare("-n") {
         return;
     }
     let bed = Bed::new();
@@ -58,9 +57,7 @@ fn subscribers_beyond_one_address_worth_of_ports_use_other_loopback_addresses() 
 /// What was measured is printed, and kept where there is room.
 #[test]
 fn a_full_disk_costs_the_folder_and_not_the_results() {
-    let permitted = Command::new("unshare").args(["-m", "true"]).output();
-    if !permitted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: unshare -m is not permitted here, run as root");
+    if !may_unshare("-m") {
         return;
     }
     let bed = Bed::new();
@@ -81,9 +78,7 @@ fn a_full_disk_costs_the_folder_and_not_the_results() {
 /// And when there is no room anywhere, the reader is told how to get the figures nevertheless.
 #[test]
 fn without_any_room_the_remedy_is_named() {
-    let permitted = Command::new("unshare").args(["-m", "true"]).output();
-    if !permitted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: unshare -m is not permitted here, run as root");
+    if !may_unshare("-m") {
         return;
     }
     let bed = Bed::new();
@@ -96,4 +91,14 @@ fn without_any_room_the_remedy_is_named() {
     let finished = finish(command);
     finished.refuses(1, &["No space left on device", "nothing could be saved", "--json"]);
     assert!(finished.stdout.starts_with("PASS"), "{}", finished.stdout);
+}
+
+/// A namespace of one's own needs root; whoever is not root is told so.
+fn may_unshare(flag: &str) -> bool {
+    let permitted = Command::new("unshare").args([flag, "true"]).output();
+    let permitted = permitted.is_ok_and(|output| output.status.success());
+    if !permitted {
+        let _ = writeln!(std::io::stderr(), "skipped: unshare {flag} is not permitted here, run as root");
+    }
+    permitted
 }
