@@ -1,31 +1,32 @@
 //! Observations in, [`RunResult`] out: every sum, quantile and reason of a run is made here, from
 //! what the parts saw. Nothing is measured any more.
 
-mod judge;
+mod evidence;
+mod ledger;
+mod per_post;
+mod rows;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feedmark_core::ledger::{Counts, Misses};
 use feedmark_core::recorder::Recorder;
-use feedmark_reports::LatencySummary;
-use feedmark_reports::RunResult;
-use feedmark_reports::quantile::new_histogram;
+use feedmark_reports::evidence::Floor;
 use feedmark_reports::run_result::{
-    ConnectTimes, Connections, Deliveries, Host, Latencies, Phase, Posts, Resources, SCHEMA_VERSION,
-    SubscriberMisses, Timestamps, Warmup,
+    ConnectTimes, Connections, Host, Phase, Posts, Resources, SCHEMA_VERSION, Timestamps, Warmup,
 };
+use feedmark_reports::{LatencySummary, RunResult, Status, Verdict};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::EngineReport;
+use crate::hiccups::Hiccups;
+use crate::host_watch::HostReport;
 use crate::limits::Limits;
-use crate::observer::{Mark, Observer};
+use crate::observer::{Mark, Observed};
 use crate::pass::PassOutcome;
 use crate::scenario::Scenario;
 use crate::writers::{PostError, PostRecord};
-
-/// Subscribers named in the result because they missed most.
-const WORST_SUBSCRIBERS: usize = 10;
+use ledger::LedgerOfRun;
+use per_post::PerPost;
+pub use rows::{MissRow, PostRow, Rows};
 
 /// What the parts of a run saw.
 pub struct Observations {
@@ -35,8 +36,12 @@ pub struct Observations {
     pub phases: Vec<Phase>,
     /// Run time of the first attempt to connect.
     pub connect_start_ns: u64,
-    /// Live subscribers that the probe did not reach; `None` without a probe.
-    pub probe_missed: Option<u64>,
+    /// Run time of the start of the run, on `CLOCK_MONOTONIC`.
+    pub started_monotonic_ns: u64,
+    /// Probe posts, and the live subscribers that none of them reached; `None` without a probe.
+    pub probes: u32,
+    /// See `probes`.
+    pub probe_unreached: Option<u64>,
     /// The schedule.
     pub offsets_ns: Arc<[u64]>,
     /// Posts before it warm up.
@@ -46,9 +51,17 @@ pub struct Observations {
     /// Ledgers and connections.
     pub engine: EngineReport,
     /// CPU and memory.
-    pub observer: Observer,
+    pub observed: Observed,
     /// Start of the steady phase, end of the drain.
     pub marks: (Mark, Mark),
+    /// Lateness of the sleeper beside the threads, in the steady phase.
+    pub hiccups: Hiccups,
+    /// What disturbed the generator in the steady phase.
+    pub disturbances: HostReport,
+    /// The floor of this host at this load, if it is known.
+    pub floor: Option<Floor>,
+    /// Deliveries that the target refused for a full buffer, of the warm-up and of the steady phase, if it says so.
+    pub refused: Option<(u64, u64)>,
     /// Our own server ended before it was stopped: how.
     pub target_ended: Option<String>,
 }
@@ -73,6 +86,8 @@ pub struct SeriesOfRun {
     pub send_lag: Recorder,
     /// Frame's wait in our kernel.
     pub receive_delay: Recorder,
+    /// Lateness of the sleepers beside the threads.
+    pub hiccups: Recorder,
 }
 
 /// RFC 3339 in UTC, to the second.
@@ -81,68 +96,63 @@ pub fn rfc3339(realtime_ns: u64) -> String {
         .map_or_else(|_| String::new(), |moment| moment.to_string())
 }
 
-/// Makes the result.
+/// Makes the result, the latency series behind it, and the rows of the tables.
 pub fn assemble(
     scenario: &Scenario,
     limits: &Limits,
     (started_at, started_realtime_ns): (String, u64),
     observations: Observations,
-) -> (RunResult, SeriesOfRun) {
-    let Observations { pass, engine, first_judged, .. } = &observations;
-    let mut counts = counts_by_post(engine);
-    // Shards that were stopped at once may have settled one post more or less.
-    counts.truncate(pass.times.len());
-    let judged = (*first_judged as usize).min(counts.len());
-    let failures = failures_by_seq(&pass.records);
-    let mut deliveries = sum_deliveries(&counts[judged..], judged, &failures);
-    let foreign: u64 = engine.ledgers.iter().map(|ledger| ledger.foreign).sum();
-    deliveries.unexpected += foreign;
-    deliveries.unexpected_other_run = foreign;
-    add_misses(&mut deliveries, engine);
-    let scheduled = pass.scheduled as usize;
-    // Not `judged`: a run that was ended at once has posts that no ledger has settled.
-    let split = (*first_judged as usize).min(scheduled);
-    let warmup = Warmup {
-        posts: sum_posts(&pass.records, 0..split),
-        deliveries: sum_deliveries(&counts[..judged], 0, &failures),
-    };
-    let posts = sum_posts(&pass.records, split..scheduled);
-
+) -> (RunResult, SeriesOfRun, Rows) {
+    let ledger = LedgerOfRun::new(&observations);
+    let scheduled = observations.pass.scheduled as usize;
+    // A run that was ended at once has posts that no ledger has settled.
+    let split = (observations.first_judged as usize).min(scheduled);
+    let records = &observations.pass.records;
+    let (warmup_posts, posts) = (sum_posts(records, 0..split), sum_posts(records, split..scheduled));
     let mut per_post = PerPost::new();
     per_post.record(&observations);
     let record = scenario.record();
     let connections = connections(scenario, &observations);
-    let timestamps = if engine.kernel_stamps { Timestamps::Kernel } else { Timestamps::User };
-    let Observations { run_id, phases, pass, engine, observer, marks, probe_missed, target_ended, .. } =
+    let rows = rows::rows(&observations, &ledger);
+    let beyond = ledger.steady.late + ledger.steady.missing;
+    let evidence = evidence::evidence(scenario, &observations, beyond);
+    let (warmup_deliveries, deliveries) = (ledger.warmup, ledger.steady);
+    let Observations { run_id, phases, mut pass, engine, observed, marks, hiccups, target_ended, .. } =
         observations;
-    let beyond = deliveries.late + deliveries.missing;
-    let latency_ns = per_post.latencies(&pass.delivery, &engine.receive_delay, beyond);
-    let mut used = observer.finish(&marks.0, &marks.1, deliveries.delivered).into_iter();
+    let latency_ns = per_post.latencies(&mut pass.delivery, &engine.receive_delay, beyond);
+    let mut used = observed.processes(&marks.0, &marks.1, deliveries.delivered).into_iter();
     let generator = used.next().expect("the observer watches this process first");
     let mut result = RunResult {
         schema_version: SCHEMA_VERSION,
         feedmark_version: env!("CARGO_PKG_VERSION").to_owned(),
         run_id: format!("{run_id:08x}"),
         started_at,
-        verdict: judge::nothing_yet(),
+        started_monotonic_ns: observations.started_monotonic_ns,
+        // Judged below, when the rest is there.
+        verdict: Verdict { status: Status::Unresolved, reasons: Vec::new() },
+        validity: Vec::new(),
+        findings: Vec::new(),
         interrupted: pass.stopped_ns.is_some(),
+        unjudged_posts: u64::from(pass.unjudged),
+        target_ended,
         scenario_hash: scenario_hash(&record, scenario.seed),
         scenario: record,
         seed: scenario.seed,
         host: host(limits),
-        timestamps,
-        stamp_ambiguous: engine.stamp_ambiguous,
+        timestamps: if engine.kernel_stamps { Timestamps::Kernel } else { Timestamps::User },
+        stamp_ambiguous: engine.shared_reads.latest.len(),
         clock_jump_ns_max: engine.clock_jump_ns,
         phases,
         posts,
         deliveries,
-        warmup,
+        warmup: Warmup { posts: warmup_posts, deliveries: warmup_deliveries },
         connections,
         latency_ns,
+        fanout: per_post.fanout(),
+        evidence,
         resources: Resources { generator, target: used.next() },
     };
-    result.verdict =
-        judge::judge(&result, &judge::Circumstances { probe_missed, target_ended, unjudged: pass.unjudged });
+    result.judge();
     let series = SeriesOfRun {
         base_ns: pass.base_ns,
         started_realtime_ns,
@@ -153,82 +163,9 @@ pub fn assemble(
         response: per_post.response,
         send_lag: per_post.send_lag,
         receive_delay: engine.receive_delay,
+        hiccups: hiccups.recorder,
     };
-    (result, series)
-}
-
-/// Counts of every settled post over all shards.
-fn counts_by_post(engine: &EngineReport) -> Vec<Counts> {
-    let posts = engine.ledgers.iter().map(|ledger| ledger.posts.len()).max().unwrap_or(0);
-    let mut sums = vec![Counts::default(); posts];
-    for ledger in &engine.ledgers {
-        for (sum, counts) in sums.iter_mut().zip(&ledger.posts) {
-            sum.owed += counts.owed;
-            sum.delivered += counts.delivered;
-            sum.late += counts.late;
-            sum.missing += counts.missing;
-            sum.duplicate += counts.duplicate;
-            sum.reordered += counts.reordered;
-            sum.unexpected += counts.unexpected;
-            sum.not_owed += counts.not_owed;
-        }
-    }
-    sums
-}
-
-/// Why each post failed that did.
-fn failures_by_seq(records: &[PostRecord]) -> BTreeMap<u32, &PostError> {
-    records.iter().filter_map(|record| Some((record.seq, record.failure.as_ref()?))).collect()
-}
-
-/// The cause of the pairs that a failed post leaves missing.
-fn missing_cause(failure: Option<&&PostError>) -> &'static str {
-    match failure {
-        Some(PostError::Status { .. }) => "post_refused",
-        Some(PostError::NotSent) => "post_not_sent",
-        Some(_) => "post_failed",
-        None => "unknown",
-    }
-}
-
-fn sum_deliveries(counts: &[Counts], first_seq: usize, failures: &BTreeMap<u32, &PostError>) -> Deliveries {
-    let mut sum = Deliveries::default();
-    for (seq, post) in (first_seq..).zip(counts) {
-        sum.owed += u64::from(post.owed);
-        sum.delivered += u64::from(post.delivered);
-        sum.late += u64::from(post.late);
-        sum.missing += u64::from(post.missing);
-        sum.duplicate += u64::from(post.duplicate);
-        sum.reordered += u64::from(post.reordered);
-        sum.unexpected += u64::from(post.unexpected);
-        sum.not_owed += u64::from(post.not_owed);
-        if post.missing > 0 {
-            let cause = missing_cause(failures.get(&(seq as u32)));
-            *sum.missing_by_cause.entry(cause.to_owned()).or_default() += u64::from(post.missing);
-        }
-    }
-    sum.residual = sum.owed as i64 - (sum.delivered + sum.late + sum.missing) as i64;
-    assert_eq!(sum.residual, 0, "the ledger does not close");
-    assert_eq!(sum.missing, sum.missing_by_cause.values().sum::<u64>(), "missing pairs without a cause");
-    sum
-}
-
-/// Who missed what, worst first. Subscribers are numbered through the shards.
-fn add_misses(deliveries: &mut Deliveries, engine: &EngineReport) {
-    let all: Vec<&Misses> = engine.ledgers.iter().flat_map(|ledger| &ledger.misses).collect();
-    let mut worst: Vec<SubscriberMisses> = (0..)
-        .zip(all)
-        .filter(|(_, misses)| misses.missing + misses.late > 0)
-        .map(|(subscriber, misses)| SubscriberMisses {
-            subscriber,
-            missing: u64::from(misses.missing),
-            late: u64::from(misses.late),
-        })
-        .collect();
-    deliveries.subscribers_with_misses = worst.len() as u64;
-    worst.sort_by_key(|s| (std::cmp::Reverse((s.missing, s.late)), s.subscriber));
-    worst.truncate(WORST_SUBSCRIBERS);
-    deliveries.worst_subscribers = worst;
+    (result, series, rows)
 }
 
 fn sum_posts(records: &[PostRecord], range: std::ops::Range<usize>) -> Posts {
@@ -253,96 +190,6 @@ fn sum_posts(records: &[PostRecord], range: std::ops::Range<usize>) -> Posts {
         "posts without an outcome"
     );
     posts
-}
-
-/// The series that have one value per post.
-struct PerPost {
-    first: Recorder,
-    full: Recorder,
-    spread: Recorder,
-    send_lag: Recorder,
-    service: Recorder,
-    response: Recorder,
-    /// Judged posts with owed pairs, and those of them that did not reach everyone (or anyone).
-    owed: u64,
-    incomplete: u64,
-    reached_nobody: u64,
-    /// Judged posts without a byte sent, and those without a complete reply (the former included).
-    unsent: u64,
-    unanswered: u64,
-}
-
-impl PerPost {
-    fn new() -> Self {
-        let recorder = || Recorder::new(&new_histogram());
-        Self {
-            first: recorder(),
-            full: recorder(),
-            spread: recorder(),
-            send_lag: recorder(),
-            service: recorder(),
-            response: recorder(),
-            owed: 0,
-            incomplete: 0,
-            reached_nobody: 0,
-            unsent: 0,
-            unanswered: 0,
-        }
-    }
-
-    fn record(&mut self, observations: &Observations) {
-        let Observations { pass, offsets_ns, first_judged, .. } = observations;
-        let judged = *first_judged as usize;
-        for (seq, times) in pass.times.iter().enumerate().skip(judged).filter(|(_, times)| times.owed > 0) {
-            let at_ns = offsets_ns[seq];
-            self.owed += 1;
-            if times.delivered > 0 {
-                self.first.record(at_ns, times.first_ns);
-            } else {
-                self.reached_nobody += 1;
-            }
-            if times.delivered == times.owed {
-                self.full.record(at_ns, times.last_ns);
-                self.spread.record(at_ns, times.last_ns - times.first_ns);
-            } else {
-                self.incomplete += 1;
-            }
-        }
-        for record in pass.records.iter().filter(|record| record.seq as usize >= judged) {
-            let Some(sent_ns) = record.sent_ns else {
-                self.unsent += 1;
-                self.unanswered += 1;
-                continue;
-            };
-            let at_ns = offsets_ns[record.seq as usize];
-            let intended_ns = pass.base_ns + at_ns;
-            self.send_lag.record(at_ns, sent_ns.saturating_sub(intended_ns));
-            match record.complete_ns {
-                Some(complete_ns) => {
-                    self.service.record(at_ns, complete_ns - sent_ns);
-                    self.response.record(at_ns, complete_ns - intended_ns);
-                }
-                None => self.unanswered += 1,
-            }
-        }
-    }
-
-    fn latencies(&self, delivery: &Recorder, receive_delay: &Recorder, beyond: u64) -> Latencies {
-        let posts = |recorder: &Recorder, beyond: u64| {
-            LatencySummary::new(recorder.total(), beyond, (recorder.total().len() + beyond) as f64)
-        };
-        Latencies {
-            // All deliveries of one post share its fate: the post is the sample (METHOD, section 5).
-            delivery: LatencySummary::new(delivery.total(), beyond, self.owed as f64),
-            first_delivery: posts(&self.first, self.reached_nobody),
-            full_fanout: posts(&self.full, self.incomplete),
-            spread: posts(&self.spread, self.incomplete),
-            send_lag: posts(&self.send_lag, self.unsent),
-            service_time: posts(&self.service, self.unanswered - self.unsent),
-            response_time: posts(&self.response, self.unanswered),
-            receive_delay: LatencySummary::new(receive_delay.total(), 0, self.owed as f64),
-        }
-    }
 }
 
 fn connections(scenario: &Scenario, observations: &Observations) -> Connections {
@@ -372,7 +219,7 @@ fn scenario_hash(record: &feedmark_reports::run_result::ScenarioRecord, seed: u6
     Sha256::digest(canonical.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn host(limits: &Limits) -> Host {
+pub(crate) fn host(limits: &Limits) -> Host {
     use procfs::Current as _;
     let first_line = |path: &str| {
         std::fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or_default().to_owned()

@@ -3,6 +3,7 @@
 //! Results go to stdout, narration and errors to stderr. Exit codes: 0 PASS, 1 error, 2 usage or
 //! scenario error, 97 UNRESOLVED, 98 INVALID, 99 FAIL, 130 interrupted.
 
+mod calibrate;
 mod check;
 mod init;
 mod null_target;
@@ -47,6 +48,9 @@ enum Command {
     /// Connect subscribers, post, and measure every delivery
     #[command(args_override_self = true)]
     Run(Box<run::RunArgs>),
+    /// Find out what this host can resolve: run the load against the null target, and keep the floor
+    #[command(args_override_self = true)]
+    Calibrate(Box<calibrate::CalibrateArgs>),
     /// Validate a scenario and print what it would do
     #[command(args_override_self = true)]
     Check(Box<check::CheckArgs>),
@@ -71,6 +75,7 @@ pub fn main() -> u8 {
     };
     match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Calibrate(args) => calibrate::calibrate(*args),
         Command::Check(args) => check::check(*args),
         Command::Init(args) => init::init(&args),
         Command::Target(args) => target::target(*args),
@@ -80,12 +85,21 @@ pub fn main() -> u8 {
 
 /// Reads the file, if one was given, under the flags, and fills in the rest.
 fn resolve(flags: Settings, file: Option<&Path>) -> Result<Scenario, String> {
-    let Some(path) = file else {
-        return Scenario::resolve(flags, available_cpus()).map_err(|error| error.to_string());
-    };
-    let of_file = Settings::read(path).map_err(|error| error.to_string())?;
-    let settings = flags.clone().or(of_file);
-    Scenario::resolve(settings, available_cpus()).map_err(|error| {
+    resolve_without(|_| (), flags, file)
+}
+
+/// The same, after `drop` has taken settings away.
+fn resolve_without(
+    drop: impl FnOnce(&mut Settings),
+    flags: Settings,
+    file: Option<&Path>,
+) -> Result<Scenario, String> {
+    let of_file = file.map(Settings::read).transpose().map_err(|error| error.to_string())?;
+    let mut settings = flags.clone().or(of_file.unwrap_or_default());
+    drop(&mut settings);
+    let scenario = Scenario::resolve(settings, available_cpus());
+    let Some(path) = file else { return scenario.map_err(|error| error.to_string()) };
+    scenario.map_err(|error| {
         let line = if flags.is_set(error.setting) { None } else { settings::line_of(path, error.setting) };
         line.map_or_else(|| error.to_string(), |line| format!("{}: line {line}: {error}", path.display()))
     })

@@ -24,7 +24,7 @@ pub struct RunClock {
 pub struct Pairing {
     realtime_minus_run_ns: i64,
     /// Run time between the readings: the pairing is right within half of it.
-    width_ns: u64,
+    pub(crate) width_ns: u64,
 }
 
 impl RunClock {
@@ -37,6 +37,11 @@ impl RunClock {
     #[inline]
     pub fn now_ns(&self) -> u64 {
         read(ClockId::CLOCK_MONOTONIC) - self.origin_ns
+    }
+
+    /// `CLOCK_MONOTONIC` at this run time: what other programs of the host call it.
+    pub fn monotonic_ns(&self, run_ns: u64) -> u64 {
+        self.origin_ns + run_ns
     }
 
     /// Wall clock now, ns since the Unix epoch.

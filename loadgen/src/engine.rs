@@ -57,6 +57,8 @@ pub struct Counters {
     pub failed: AtomicU64,
     /// Established subscribers that lost their connection.
     pub lost: AtomicU64,
+    /// Live subscribers that have received a post, in any pass.
+    pub heard: AtomicU64,
     /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: AtomicU64,
     /// Owed pairs that were not there at their deadline and have not come since.
@@ -153,6 +155,34 @@ impl ConnectionReport {
     }
 }
 
+/// Delivery latencies of frames that shared a read with a later one, whose stamp they got: they arrived at
+/// that stamp or before.
+#[derive(Debug)]
+pub struct SharedReads {
+    /// As recorded: by the stamp.
+    pub latest: Histogram<u64>,
+    /// The least that they can have been: the socket was empty before, or the post not yet due.
+    pub earliest: Histogram<u64>,
+}
+
+impl SharedReads {
+    fn new() -> Self {
+        Self { latest: new_histogram(), earliest: new_histogram() }
+    }
+
+    fn record(&mut self, intended_ns: u64, earliest_ns: u64, latest_ns: u64) {
+        // The ledger, too, takes 1 ns for the least.
+        self.earliest.saturating_record(earliest_ns.saturating_sub(intended_ns).max(1));
+        self.latest.saturating_record(latest_ns.saturating_sub(intended_ns).max(1));
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.latest, &other.latest), (&mut self.earliest, &other.earliest)] {
+            mine.add(theirs).expect("all latency histograms share their bounds");
+        }
+    }
+}
+
 /// Everything one reactor, or all of them, saw.
 #[derive(Debug)]
 pub struct EngineReport {
@@ -160,12 +190,15 @@ pub struct EngineReport {
     pub ledgers: Vec<LedgerReport>,
     /// The connections.
     pub connections: ConnectionReport,
-    /// Frame's wait in our kernel, of judged posts, by the second.
+    /// Frame's wait in our kernel, of judged posts, by the second: exact for a frame that was read alone, else the
+    /// longest that it can have been.
     pub receive_delay: Recorder,
+    /// Judged frames that shared a read, and so its one stamp, with a later one.
+    pub shared_reads: SharedReads,
+    /// Local addresses, in the order of the subscribers; `None` of those that never connected.
+    pub addresses: Vec<Option<SocketAddr>>,
     /// The kernel stamped every judged delivery.
     pub kernel_stamps: bool,
-    /// Judged deliveries that shared a read, and so a stamp, with a later one.
-    pub stamp_ambiguous: u64,
     /// Greatest jump of the realtime clock against the run clock.
     pub clock_jump_ns: u64,
 }
@@ -194,6 +227,8 @@ pub struct Totals {
     pub failed: u64,
     /// Established subscribers that lost their connection.
     pub lost: u64,
+    /// Live subscribers that have received a post, in any pass.
+    pub heard: u64,
     /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: u64,
     /// Owed pairs past their deadline that have not come.
@@ -229,6 +264,8 @@ impl Engine {
         for _ in &self.reactors {
             all_begun.recv().expect("a reactor does not panic");
         }
+        // What is there now belongs to the pass before: nothing of this one is due yet.
+        while self.settled.try_recv().is_ok() {}
     }
 
     /// Accounts for the first `posts` posts only.
@@ -255,6 +292,7 @@ impl Engine {
             totals.established += counters.established.load(Ordering::Relaxed);
             totals.failed += counters.failed.load(Ordering::Relaxed);
             totals.lost += counters.lost.load(Ordering::Relaxed);
+            totals.heard += counters.heard.load(Ordering::Relaxed);
             totals.deliveries += counters.deliveries.load(Ordering::Relaxed);
             totals.outstanding += counters.outstanding.load(Ordering::Relaxed);
         }
@@ -276,7 +314,8 @@ impl Engine {
                 all.connections.add(shard.connections);
                 all.receive_delay.merge(&mut shard.receive_delay);
                 all.kernel_stamps &= shard.kernel_stamps;
-                all.stamp_ambiguous += shard.stamp_ambiguous;
+                all.shared_reads.add(&shard.shared_reads);
+                all.addresses.append(&mut shard.addresses);
                 all.clock_jump_ns = all.clock_jump_ns.max(shard.clock_jump_ns);
                 all
             })

@@ -4,20 +4,26 @@
 //! settings -> scenario -> plan -> schedule -> writers and subscribers -> observations -> result.
 
 pub mod assemble;
+pub mod calibrate;
 pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod commentary;
 pub mod engine;
+pub mod floor;
 pub mod folder;
+pub mod hiccups;
+pub mod host_watch;
 pub mod interrupt;
 pub mod limits;
+pub mod mutant;
 pub mod narrator;
 pub mod null_target;
 pub mod observer;
 pub mod pacer;
 pub mod pass;
 pub mod probe;
+pub mod refusals;
 pub mod run;
 pub mod save;
 pub mod scenario;
@@ -26,4 +32,5 @@ pub mod source;
 pub mod target;
 pub mod template;
 pub mod units;
+pub mod urgency;
 pub mod writers;

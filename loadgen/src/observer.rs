@@ -1,7 +1,7 @@
-//! CPU and memory of the generator and the target, sampled on the run's time axis.
+//! CPU and memory of the generator and the target, and what disturbs the generator, sampled on the run's time axis.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use procfs::process::Process;
 
 use crate::clock::RunClock;
+use crate::host_watch::{HostReport, HostWatch};
 
 /// Time between two samples.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
@@ -25,6 +26,7 @@ pub struct Observer {
 struct Watched {
     clock: RunClock,
     processes: Vec<(Process, Mutex<History>)>,
+    host: Mutex<HostWatch>,
 }
 
 #[derive(Default)]
@@ -36,6 +38,7 @@ struct History {
 /// CPU seconds of each watched process at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
+    at_ns: u64,
     cpu_s: Vec<f64>,
 }
 
@@ -49,7 +52,8 @@ impl Observer {
         if let Some(pid) = target_pid {
             processes.push((Process::new(pid)?, Mutex::default()));
         }
-        let watched = Arc::new(Watched { clock, processes });
+        let host = Mutex::new(HostWatch::start(clock.now_ns())?);
+        let watched = Arc::new(Watched { clock, processes, host });
         let (stop, stopped) = sync_channel(1);
         let thread_watched = Arc::clone(&watched);
         let thread = std::thread::Builder::new()
@@ -66,15 +70,31 @@ impl Observer {
 
     /// Samples now and remembers the CPU time, for a later difference.
     pub fn mark(&self) -> Mark {
-        Mark { cpu_s: self.watched.sample() }
+        let at_ns = self.watched.clock.now_ns();
+        Mark { at_ns, cpu_s: self.watched.sample() }
     }
 
-    /// Ends the watch: what each process used from `from` to `to`, over this many deliveries. The
-    /// first is the generator, the second the target.
-    pub fn finish(self, from: &Mark, to: &Mark, deliveries: u64) -> Vec<ProcessUse> {
+    /// Ends the watch.
+    pub fn finish(self) -> Observed {
         drop(self.stop);
         // A sampler that panicked has left its samples.
         let _ = self.thread.join();
+        Observed(self.watched)
+    }
+}
+
+/// Everything that was sampled.
+pub struct Observed(Arc<Watched>);
+
+impl Observed {
+    /// What disturbed the generator between two marks.
+    pub fn host(&self, from: &Mark, to: &Mark) -> HostReport {
+        self.0.host().report(from.at_ns, to.at_ns)
+    }
+
+    /// What each process used from `from` to `to`, over this many deliveries. The first is the generator, the
+    /// second the target.
+    pub fn processes(&self, from: &Mark, to: &Mark, deliveries: u64) -> Vec<ProcessUse> {
         let used = |(index, (_, history)): (usize, &(Process, Mutex<History>))| {
             let history = history.lock().unwrap_or_else(PoisonError::into_inner);
             let cpu_s = (to.cpu_s[index] - from.cpu_s[index]).max(0.0);
@@ -85,13 +105,22 @@ impl Observer {
                 samples: history.samples.clone(),
             }
         };
-        self.watched.processes.iter().enumerate().map(used).collect()
+        self.0.processes.iter().enumerate().map(used).collect()
     }
 }
 
 impl Watched {
+    fn host(&self) -> MutexGuard<'_, HostWatch> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// One sample of each process; a process that is gone keeps its last one.
     fn sample(&self) -> Vec<f64> {
+        {
+            let mut host = self.host();
+            // Read under the lock: its samples come in the order of their times.
+            host.sample(self.clock.now_ns());
+        }
         let at_ns = self.clock.now_ns();
         self.processes
             .iter()

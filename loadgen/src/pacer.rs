@@ -10,6 +10,8 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
 use crate::clock::RunClock;
+use crate::mutant::{Mutant, active};
+use crate::urgency::{go_first, wake_on_time};
 
 /// Longest sleep, so that a stop is noticed.
 const SLICE_NS: u64 = 100_000_000;
@@ -37,9 +39,15 @@ impl Pacer {
         let handed_over = Arc::new(AtomicU32::new(0));
         let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&handed_over));
         let thread = std::thread::Builder::new().name("pacer".into()).spawn(move || {
+            wake_on_time();
+            let _ = go_first();
             for (seq, offset_ns) in (0..).zip(offsets_ns.iter()) {
                 if !sleep_until(clock, base_ns + offset_ns, &stopped) {
                     return;
+                }
+                if active(Mutant::SkippedTicks) && seq % 10 == 9 {
+                    counter.store(seq + 1, Ordering::Release);
+                    continue;
                 }
                 // The queue holds the whole schedule: only writers that are gone can refuse.
                 if posts.try_send(seq).is_err() {

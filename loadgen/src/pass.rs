@@ -56,7 +56,12 @@ pub struct PassProgress {
     pub totals: Totals,
 }
 
-/// Runs the schedule `offsets_ns`, latencies being recorded from post `first_judged` on, until every
+/// A pass of this schedule that begins in a moment.
+pub fn pass_from_now(clock: RunClock, run: u32, offsets_ns: Arc<[u64]>, deadline_ns: u64) -> Pass {
+    Pass { run, base_ns: clock.now_ns() + LEAD_NS, offsets_ns, deadline_ns }
+}
+
+/// Runs the schedule of `pass`, latencies being recorded from post `first_judged` on, until every
 /// post is settled, or until `enough` says so.
 ///
 /// # Errors
@@ -65,16 +70,14 @@ pub fn run_pass(
     engine: &Engine,
     writers: WritersConfig,
     clock: RunClock,
-    schedule: (Arc<[u64]>, u32),
-    deadline_ns: u64,
+    pass: Pass,
+    first_judged: u32,
     mut enough: impl FnMut(&PassProgress) -> bool,
 ) -> std::io::Result<PassOutcome> {
-    let (offsets_ns, first_judged) = schedule;
-    let run = writers.run;
+    let Pass { base_ns, deadline_ns, .. } = pass;
+    let offsets_ns = Arc::clone(&pass.offsets_ns);
     let post_timeout_ns = writers.timeout.as_nanos() as u64;
     let (writers, posts) = Writers::start(writers, clock, offsets_ns.len())?;
-    let base_ns = clock.now_ns() + LEAD_NS;
-    let pass = Pass { run, base_ns, offsets_ns: Arc::clone(&offsets_ns), deadline_ns };
     engine.begin(&pass, first_judged);
     let mut pacer = Some(Pacer::start(clock, base_ns, Arc::clone(&offsets_ns), posts)?);
     let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged);
@@ -127,6 +130,7 @@ pub fn run_pass(
         collector.take(settled);
     }
     let mut records = writers.finish();
+    collector.mistake_actual_for_intended(&records, base_ns);
     let (times, delivery) = collector.finish();
     let unjudged = if aborted { scheduled - times.len() as u32 } else { 0 };
     if aborted {

@@ -1,4 +1,4 @@
-//! The probe: one post before the schedule, to see that posts are accepted and reach subscribers.
+//! The probe: a post or a few before the schedule, to see that posts are accepted and reach every subscriber.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,62 +6,84 @@ use std::time::Duration;
 use feedmark_reports::units::count;
 
 use crate::clock::RunClock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Totals};
 use crate::interrupt;
 use crate::narrator::Narrator;
-use crate::pass::{PassProgress, run_pass};
+use crate::pass::{PassProgress, pass_from_now, run_pass};
 use crate::run::RunError;
 use crate::scenario::Scenario;
 use crate::writers::{PostError, PostRecord, WritersConfig};
 
-/// Posts once, and gives the number of live subscribers that the post did not reach.
+/// Probe posts at most: a subscriber that hears none of them is not just the victim of a lossy target.
+const PROBES_MAX: u32 = 3;
+/// How long a probe waits for the last subscribers before the next one is posted.
+const NEXT_PROBE_NS: u64 = 2_000_000_000;
+
+/// What the probe posts showed.
+#[derive(Debug, Clone, Copy)]
+pub struct Probed {
+    /// Probe posts sent.
+    pub probes: u32,
+    /// Live subscribers that heard none of them.
+    pub unreached: u64,
+}
+
+/// Posts once, and again while some live subscriber has heard nothing.
 ///
 /// # Errors
 /// If the post is refused, or reaches nobody: then nothing can be measured.
 pub fn probe(
     scenario: &Scenario,
     engine: &Engine,
-    writers: WritersConfig,
+    writers: impl Fn(u32) -> WritersConfig,
     clock: RunClock,
     narrator: &mut Narrator,
     target: &str,
-) -> Result<u64, RunError> {
+) -> Result<Probed, RunError> {
     narrator.phase("probe", 1);
-    let reached = |progress: &PassProgress| progress.totals.deliveries;
-    let live = |progress: &PassProgress| progress.totals.established - progress.totals.lost;
-    let mut missed = 0;
-    let enough = |progress: &PassProgress| {
-        narrator.progress("probe", 0, || {
-            format!("{} of {} subscribers reached", count(reached(progress)), count(live(progress)))
-        });
-        missed = live(progress).saturating_sub(reached(progress));
-        let over = progress.elapsed_ns > scenario.deadline_ns;
-        let answered = progress.acknowledged == 1 && (missed == 0 || over);
-        // The post timeout ends the wait for a reply that never comes.
-        answered || progress.failed == 1 || interrupt::stop_asked()
+    let live = |totals: &Totals| totals.established - totals.lost;
+    let mut probes = 0;
+    let unreached = loop {
+        probes += 1;
+        let enough = |progress: &PassProgress| {
+            let totals = &progress.totals;
+            narrator.progress("probe", 0, || {
+                format!("{} of {} subscribers reached", count(totals.heard), count(live(totals)))
+            });
+            let another = probes < PROBES_MAX && totals.heard > 0 && progress.elapsed_ns > NEXT_PROBE_NS;
+            let over = another || progress.elapsed_ns > scenario.deadline_ns;
+            let answered = progress.acknowledged == 1 && (totals.heard >= live(totals) || over);
+            // The post timeout ends the wait for a reply that never comes.
+            answered || progress.failed == 1 || interrupt::stop_asked()
+        };
+        let writers = writers(probes);
+        let pass = pass_from_now(clock, writers.run, Arc::new([0]), scenario.deadline_ns);
+        let pass = run_pass(engine, writers, clock, pass, 0, enough)?;
+        let totals = engine.totals();
+        let unreached = live(&totals).saturating_sub(totals.heard);
+        if interrupt::stop_asked() {
+            break unreached;
+        }
+        if let Some(PostRecord { failure: Some(failure), .. }) = pass.records.first() {
+            return Err(RunError::ProbeRefused {
+                target: target.to_owned(),
+                path: scenario.post_path.clone(),
+                failure: format!("{failure}{}", remedy(failure)),
+            });
+        }
+        if totals.heard == 0 && live(&totals) > 0 {
+            return Err(RunError::NobodyReached {
+                subscribers: live(&totals),
+                event: scenario.event.clone(),
+                namespace: scenario.namespace.clone(),
+                deadline_s: Duration::from_nanos(scenario.deadline_ns).as_secs_f64(),
+            });
+        }
+        if unreached == 0 || probes == PROBES_MAX {
+            break unreached;
+        }
     };
-    let pass = run_pass(engine, writers, clock, (Arc::new([0]), 0), scenario.deadline_ns, enough)?;
-    if let Some(PostRecord { failure: Some(failure), .. }) = pass.records.first()
-        && !interrupt::stop_asked()
-    {
-        let failure = format!("{failure}{}", remedy(failure));
-        return Err(RunError::ProbeRefused {
-            target: target.to_owned(),
-            path: scenario.post_path.clone(),
-            failure,
-        });
-    }
-    let totals = engine.totals();
-    let live = totals.established - totals.lost;
-    if missed == live && live > 0 && !interrupt::stop_asked() {
-        return Err(RunError::NobodyReached {
-            subscribers: live,
-            event: scenario.event.clone(),
-            namespace: scenario.namespace.clone(),
-            deadline_s: Duration::from_nanos(scenario.deadline_ns).as_secs_f64(),
-        });
-    }
-    Ok(missed)
+    Ok(Probed { probes, unreached })
 }
 
 /// What to do about a refused probe.

@@ -13,13 +13,16 @@ use crate::assemble::{self, Observations};
 use crate::clock::RunClock;
 use crate::commentary::Commentary;
 use crate::engine::{Engine, EngineConfig};
+use crate::floor;
 use crate::folder::{self, FolderError};
+use crate::hiccups::HiccupMeter;
 use crate::interrupt;
 use crate::limits::{Limits, OUT_OF_DESCRIPTORS, is_out_of_descriptors};
 use crate::narrator::Narrator;
 use crate::observer::Observer;
-use crate::pass::{PassProgress, run_pass};
+use crate::pass::{PassProgress, pass_from_now, run_pass};
 use crate::probe::probe;
+use crate::refusals::refused_by_full_buffer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::target::{Target, TargetError};
 use crate::writers::WritersConfig;
@@ -109,6 +112,8 @@ pub struct FinishedRun {
     pub result: RunResult,
     /// Its latency series, for the HDR files.
     pub series: assemble::SeriesOfRun,
+    /// Its posts and misses, for the tables.
+    pub rows: assemble::Rows,
     /// Where its files go.
     pub folder: PathBuf,
 }
@@ -128,8 +133,8 @@ pub fn run(scenario: &Scenario, out: Option<&Path>, quiet: bool) -> Result<Finis
     measure(scenario, &folder, quiet, clock, run_id)
         .map(|observations| {
             let started = (started_at, started_realtime_ns);
-            let (result, series) = assemble::assemble(scenario, &limits, started, observations);
-            FinishedRun { result, series, folder: folder.clone() }
+            let (result, series, rows) = assemble::assemble(scenario, &limits, started, observations);
+            FinishedRun { result, series, rows, folder: folder.clone() }
         })
         .inspect_err(|_| drop_if_empty(&folder))
 }
@@ -164,33 +169,35 @@ fn measure(
     phases.end("connect");
 
     let writers = |run| writers_config(scenario, &target, run);
-    let probe_missed = match interrupt::stop_asked() {
+    let probe_writers = |number| writers(run_id.wrapping_add(number));
+    let probed = match interrupt::stop_asked() {
         true => None,
-        false => Some(probe(
-            scenario,
-            &engine,
-            writers(run_id.wrapping_add(1)),
-            clock,
-            &mut narrator,
-            &target.name,
-        )?),
+        false => Some(probe(scenario, &engine, probe_writers, clock, &mut narrator, &target.name)?),
     };
     phases.end("probe");
+    let refused_before = refused_by_full_buffer(target.address, &target.host);
+    // A target that does not say is not asked again.
+    let refused = || refused_before.and_then(|_| refused_by_full_buffer(target.address, &target.host));
 
     let (offsets_ns, first_judged) = scenario.schedule();
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
-    let mut steady_mark = None;
-    let schedule = (Arc::clone(&offsets_ns), first_judged);
+    let (mut steady_mark, mut steady_end_mark) = (None, None);
+    let pass = pass_from_now(clock, run_id, Arc::clone(&offsets_ns), scenario.deadline_ns);
+    let meter = HiccupMeter::start(clock, "all threads", pass.base_ns)?;
     let mut commentary = Commentary::new(scenario, &mut narrator);
     let mut look = |progress: &PassProgress| {
         if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
-            steady_mark.get_or_insert_with(|| observer.mark());
+            steady_mark.get_or_insert_with(|| (observer.mark(), refused()));
+        }
+        if progress.elapsed_ns >= scenario.warmup_ns + scenario.duration_ns || progress.stopped_ns.is_some() {
+            steady_end_mark.get_or_insert_with(|| observer.mark());
         }
         commentary.tell(progress);
         false
     };
-    let pass = run_pass(&engine, writers(run_id), clock, schedule, scenario.deadline_ns, &mut look)?;
+    let pass = run_pass(&engine, writers(run_id), clock, pass, first_judged, &mut look)?;
     let end_mark = observer.mark();
+    let refused_after = refused();
     let sent_until_ns = pass.stopped_ns.unwrap_or(u64::MAX);
     let steady_start_ns = pass.base_ns + scenario.warmup_ns;
     phases.end_at("warm-up", steady_start_ns.min(sent_until_ns));
@@ -199,25 +206,43 @@ fn measure(
     narrator.finish();
 
     let engine = engine.finish(interrupt::abort_asked());
+    let observed = observer.finish();
+    let judged_until_ns = (steady_start_ns + scenario.duration_ns).min(sent_until_ns);
+    let hiccups = meter.finish(steady_start_ns.min(judged_until_ns), judged_until_ns);
+    let floor = floor::look_up(scenario, engine.kernel_stamps).unwrap_or_else(|error| {
+        narrator.note(&format!("the floor of this host is not used: {error}"));
+        None
+    });
     let target_ended = target.ended_early();
     target.stop();
-    let steady_mark = steady_mark.unwrap_or_else(|| end_mark.clone());
+    let steady_end_mark = steady_end_mark.unwrap_or_else(|| end_mark.clone());
+    let (steady_mark, refused_between) = steady_mark.unwrap_or_else(|| (end_mark.clone(), refused_after));
+    let refused = refused_before
+        .zip(refused_between)
+        .zip(refused_after)
+        .map(|((before, between), after)| (between.saturating_sub(before), after.saturating_sub(between)));
     Ok(Observations {
         run_id,
         phases: phases.list,
         connect_start_ns,
-        probe_missed,
+        started_monotonic_ns: clock.monotonic_ns(0),
+        probes: probed.map_or(0, |probed| probed.probes),
+        probe_unreached: probed.map(|probed| probed.unreached),
         offsets_ns,
         first_judged,
         pass,
         engine,
-        observer,
+        disturbances: observed.host(&steady_mark, &steady_end_mark),
+        hiccups,
+        observed,
         marks: (steady_mark, end_mark),
+        floor,
+        refused,
         target_ended,
     })
 }
 
-fn engine_config(scenario: &Scenario, target: &Target) -> EngineConfig {
+pub(crate) fn engine_config(scenario: &Scenario, target: &Target) -> EngineConfig {
     EngineConfig {
         target: target.address,
         subscribers: scenario.subscribers,
@@ -229,7 +254,7 @@ fn engine_config(scenario: &Scenario, target: &Target) -> EngineConfig {
     }
 }
 
-fn writers_config(scenario: &Scenario, target: &Target, run: u32) -> WritersConfig {
+pub(crate) fn writers_config(scenario: &Scenario, target: &Target, run: u32) -> WritersConfig {
     WritersConfig {
         target: target.address,
         host: target.host.clone(),
@@ -245,7 +270,7 @@ fn writers_config(scenario: &Scenario, target: &Target, run: u32) -> WritersConf
 
 /// Waits until every subscriber is connected or has given up, and has been connected for long enough
 /// to be owed a post.
-fn connect(
+pub(crate) fn connect(
     scenario: &Scenario,
     engine: Engine,
     clock: RunClock,
@@ -271,7 +296,9 @@ fn connect(
             let failure = report.first_failure.unwrap_or_default();
             return Err(RunError::NobodyConnected { target: target.to_owned(), failure });
         }
-        if done >= wanted || interrupt::stop_asked() {
+        let too_long =
+            scenario.connect_within_ns.is_some_and(|within_ns| clock.now_ns() - start_ns > within_ns);
+        if done >= wanted || too_long && totals.established > 0 || interrupt::stop_asked() {
             break;
         }
         clock.sleep_until(clock.now_ns() + LOOK_EVERY_NS);

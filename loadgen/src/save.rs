@@ -1,4 +1,4 @@
-//! The files of a run: `run.json`, `run.hlog`, `run.hgrm`.
+//! The files of a run: `run.json`, `run.hlog`, `run.hgrm`, `posts.csv`, and `misses.csv` where something was missed.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use feedmark_core::recorder::INTERVAL_NS;
 use feedmark_reports::files::{self, FileError};
 use feedmark_reports::hdr_files::{IntervalLog, IntervalLogError, Series, write_hgrm};
+use serde::Serialize;
 
 use crate::run::FinishedRun;
 
@@ -22,6 +23,9 @@ pub enum SaveError {
     /// `run.hgrm`.
     #[error("cannot write run.hgrm: {0}")]
     Hgrm(#[from] io::Error),
+    /// `posts.csv` or `misses.csv`.
+    #[error("cannot write {0}: {1}")]
+    Table(&'static str, csv::Error),
 }
 
 /// Writes everything to the run's folder. If that fails (a full disk), everything goes to a folder
@@ -47,7 +51,19 @@ fn save_in(run: &mut FinishedRun, folder: &Path) -> Result<(), SaveError> {
     let beyond = run.result.latency_ns.delivery.beyond_deadline;
     write_hgrm(&mut writer, run.series.delivery.total(), beyond)?;
     writer.flush()?;
+    write_table(folder, "posts.csv", &run.rows.posts)?;
+    if !run.rows.misses.is_empty() {
+        write_table(folder, "misses.csv", &run.rows.misses)?;
+    }
     Ok(())
+}
+
+/// A row per item, with a head.
+fn write_table(folder: &Path, name: &'static str, rows: &[impl Serialize]) -> Result<(), SaveError> {
+    let table_error = |error| SaveError::Table(name, error);
+    let mut writer = csv::Writer::from_path(folder.join(name)).map_err(table_error)?;
+    rows.iter().try_for_each(|row| writer.serialize(row)).map_err(table_error)?;
+    writer.flush().map_err(|error| table_error(error.into()))
 }
 
 /// Second by second, every series of the second.
@@ -64,6 +80,7 @@ fn write_hlog(run: &mut FinishedRun, path: &Path) -> Result<(), SaveError> {
         (Series::ResponseTime, series.response.intervals().peekable()),
         (Series::SendLag, series.send_lag.intervals().peekable()),
         (Series::ReceiveDelay, series.receive_delay.intervals().peekable()),
+        (Series::Hiccup, series.hiccups.intervals().peekable()),
     ];
     while let Some(second) = all.iter_mut().filter_map(|(_, intervals)| Some(intervals.peek()?.0)).min() {
         for (name, intervals) in &mut all {

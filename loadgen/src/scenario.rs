@@ -62,6 +62,8 @@ pub struct Scenario {
     pub connect_rate_per_s: Option<f64>,
     /// An attempt that takes longer has failed.
     pub connect_timeout_ns: u64,
+    /// The schedule starts after this long even if not everyone is connected.
+    pub connect_within_ns: Option<u64>,
     /// Greatest message accepted.
     pub message_bytes_max: usize,
     /// Reactor threads.
@@ -137,6 +139,7 @@ impl Scenario {
             auth_json: settings.auth.map(|json| parse_auth(&json)).transpose()?,
             connect_rate_per_s: settings.connect_rate.map(Rate::per_s),
             connect_timeout_ns: settings.connect_timeout.unwrap_or(Span::seconds(10)).ns(),
+            connect_within_ns: settings.connect_within.map(|span| span.ns()),
             message_bytes_max: settings.max_message.unwrap_or(Size::new(1 << 20)).bytes() as usize,
             threads: u32::from(at_least_one(
                 "threads",
@@ -207,6 +210,7 @@ impl Scenario {
             threads: self.threads,
             post_timeout_ns: self.post_timeout.ns(),
             connect_timeout_ns: self.connect_timeout_ns,
+            connect_within_ns: self.connect_within_ns,
             message_bytes_max: self.message_bytes_max as u64,
             kernel_stamps: self.kernel_stamps,
             target_args: self.target_args.clone(),

@@ -129,6 +129,9 @@ settings! {
     /// An attempt to connect that takes longer has failed [default: 10s]
     #[arg(long, env = "FEEDMARK_CONNECT_TIMEOUT", value_name = "TIME", help_heading = "Subscribers")]
     connect_timeout: Span,
+    /// Post from then on at the latest, though some subscribers are still connecting [default: wait for all]
+    #[arg(long, env = "FEEDMARK_CONNECT_WITHIN", value_name = "TIME", help_heading = "Subscribers")]
+    connect_within: Span,
     /// Greatest WebSocket message accepted [default: 1MiB]
     #[arg(long, env = "FEEDMARK_MAX_MESSAGE", value_name = "SIZE", help_heading = "Subscribers")]
     max_message: Size,

@@ -1,4 +1,5 @@
-//! The target of a run: a server that somebody runs, or the reference server as our own child process.
+//! The target of a run: a server that somebody runs, or one as our own child process: the reference server, or
+//! the null target.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _, Seek as _, SeekFrom};
@@ -15,11 +16,11 @@ use url::Url;
 
 /// How long a TCP connection to a target may take before it counts as unreachable.
 const REACH_WITHIN: Duration = Duration::from_secs(5);
-/// How long the reference server may take to listen.
+/// How long a child may take to listen.
 const LISTEN_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
-/// What the reference server prints when it listens.
+/// What a child prints when it listens.
 const LISTENING: &str = "listening on ";
 
 /// Why there is no target.
@@ -41,12 +42,19 @@ pub enum TargetError {
         /// What the system said of the last address.
         error: std::io::Error,
     },
-    /// The reference server could not be started.
-    #[error("cannot start the reference server: {0}")]
-    Start(#[from] std::io::Error),
+    /// A child could not be started.
+    #[error("cannot start the {kind}: {error}")]
+    Start {
+        /// Which one.
+        kind: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// It ended before it listened.
-    #[error("the reference server did not start ({status}): {said}")]
+    #[error("the {kind} did not start ({status}): {said}")]
     Ended {
+        /// Which one.
+        kind: &'static str,
         /// Exit status, or that it was silent.
         status: String,
         /// The end of its log.
@@ -65,13 +73,17 @@ pub struct Target {
     server: Option<Server>,
 }
 
-/// The reference server as a child process. It ends when its standard input does, so it cannot
-/// outlive us whatever ends us, and then takes its store along.
+/// A server as a child process. It ends when its standard input does, so it cannot outlive us whatever
+/// ends us; the reference server then takes its store along.
 struct Server {
+    kind: &'static str,
     child: Child,
     log: PathBuf,
-    _store: TempDir,
+    _store: Option<TempDir>,
 }
+
+const REFERENCE: &str = "reference server";
+const NULL: &str = "null target";
 
 impl Target {
     /// A server that somebody runs; no address of it is tried for longer than `connect_timeout`.
@@ -105,45 +117,53 @@ impl Target {
     /// # Errors
     /// If it cannot be started, or ends before it listens.
     pub fn start_reference(arguments: &[String], log: &Path) -> Result<Self, TargetError> {
-        let store = tempfile::Builder::new().prefix("feedmark-target-").tempdir()?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["target", "--port", "0", "--open", "--stop-on-stdin-eof", "--db"])
-            .arg(store.path().join("feed.db"))
-            .arg("--scratch")
-            .arg(store.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(log)?)
-            // A Ctrl-C in the terminal is for us: the server is needed for the drain.
-            .process_group(0)
-            .spawn()?;
-        let (sender, first_line) = sync_channel(1);
-        let stdout = child.stdout.take();
-        std::thread::Builder::new().name("target-stdout".into()).spawn(move || {
-            let mut lines = stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines);
-            // Nobody waits any more if it took too long.
-            let _ = sender.send(lines.next());
-            // The rest is read to its end, so that the server never waits for a reader.
-            lines.for_each(drop);
-        })?;
-        let line = first_line.recv_timeout(LISTEN_WITHIN).ok().flatten().and_then(Result::ok);
-        let server = Server { child, log: log.to_owned(), _store: store };
+        let store = tempfile::Builder::new()
+            .prefix("feedmark-target-")
+            .tempdir()
+            .map_err(|error| TargetError::Start { kind: REFERENCE, error })?;
+        let arrange = |command: &mut Command| {
+            command
+                .args(["target", "--port", "0", "--open", "--stop-on-stdin-eof", "--db"])
+                .arg(store.path().join("feed.db"))
+                .arg("--scratch")
+                .arg(store.path())
+                .args(arguments);
+        };
+        let (child, line) =
+            spawn(arrange, log).map_err(|error| TargetError::Start { kind: REFERENCE, error })?;
+        Self::of_child(Server { kind: REFERENCE, child, log: log.to_owned(), _store: Some(store) }, line)
+    }
+
+    /// Starts the null target and waits until it listens; it logs to `log`.
+    ///
+    /// # Errors
+    /// If it cannot be started, or ends before it listens.
+    pub fn start_null(log: &Path) -> Result<Self, TargetError> {
+        let arrange = |command: &mut Command| {
+            command.args(["null-target", "--stop-on-stdin-eof"]);
+        };
+        let (child, line) = spawn(arrange, log).map_err(|error| TargetError::Start { kind: NULL, error })?;
+        Self::of_child(Server { kind: NULL, child, log: log.to_owned(), _store: None }, line)
+    }
+
+    /// A child that has said where it listens, or has not.
+    fn of_child(server: Server, line: Option<String>) -> Result<Self, TargetError> {
         let address = line.as_deref().and_then(|line| {
             let url = Url::parse(line.strip_prefix(LISTENING)?.trim()).ok()?;
             Some((url.socket_addrs(|| None).ok()?.first().copied()?, url))
         });
+        let kind = server.kind;
         match address {
             Some((address, url)) => Ok(Self {
                 address,
                 host: address.to_string(),
-                name: format!("reference server at {}", url.as_str().trim_end_matches('/')),
+                name: format!("{kind} at {}", url.as_str().trim_end_matches('/')),
                 server: Some(server),
             }),
             None => {
                 let said = server.end_of_log();
                 let status = server.stop().map_or_else(|| "silent".to_owned(), |status| status.to_string());
-                Err(TargetError::Ended { status, said })
+                Err(TargetError::Ended { kind, status, said })
             }
         }
     }
@@ -157,13 +177,36 @@ impl Target {
     pub fn ended_early(&mut self) -> Option<String> {
         let server = self.server.as_mut()?;
         let status = server.child.try_wait().ok()??;
-        Some(format!("the reference server ended during the run ({status}): {}", server.end_of_log()))
+        Some(format!("the {} ended during the run ({status}): {}", server.kind, server.end_of_log()))
     }
 
     /// Stops our child, if there is one.
     pub fn stop(self) {
         self.server.map(Server::stop);
     }
+}
+
+/// Starts this program as a server, and gives the first line that it prints.
+fn spawn(arrange: impl FnOnce(&mut Command), log: &Path) -> std::io::Result<(Child, Option<String>)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    arrange(&mut command);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(File::create(log)?)
+        // A Ctrl-C in the terminal is for us: the server is needed for the drain.
+        .process_group(0)
+        .spawn()?;
+    let (sender, first_line) = sync_channel(1);
+    let stdout = child.stdout.take();
+    std::thread::Builder::new().name("target-stdout".into()).spawn(move || {
+        let mut lines = stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines);
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(lines.next());
+        // The rest is read to its end, so that the server never waits for a reader.
+        lines.for_each(drop);
+    })?;
+    Ok((child, first_line.recv_timeout(LISTEN_WITHIN).ok().flatten().and_then(Result::ok)))
 }
 
 impl Server {

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::RunClock;
 use crate::template::Template;
+use crate::urgency::{go_first, wake_on_time};
 use connection::Connection;
 pub use connection::PostError;
 
@@ -56,6 +57,10 @@ pub struct PostRecord {
     pub seq: u32,
     /// It waited because the most posts were in flight.
     pub waited_at_cap: bool,
+    /// The writer that posted it; `None` if none was ever free.
+    pub writer: Option<u16>,
+    /// The writers took it from the pacer.
+    pub taken_ns: u64,
     /// First byte handed to the kernel; `None` if none was.
     pub sent_ns: Option<u64>,
     /// Reply complete; `None` if it never was.
@@ -95,9 +100,11 @@ impl Writers {
         let (abandon, abandoned) = watch::channel(false);
         let counters = Arc::new(WriterCounters::default());
         let shared = Shared { config, clock, abandoned, counters: Arc::clone(&counters) };
-        let thread = std::thread::Builder::new()
-            .name("writers".into())
-            .spawn(move || runtime.block_on(dispatch(Arc::new(shared), posts)))?;
+        let thread = std::thread::Builder::new().name("writers".into()).spawn(move || {
+            wake_on_time();
+            let _ = go_first();
+            runtime.block_on(dispatch(Arc::new(shared), posts))
+        })?;
         Ok((Self { thread, abandon, counters }, sender))
     }
 
@@ -138,6 +145,13 @@ struct Writer {
     connection: Option<Connection>,
 }
 
+/// A post that the pacer handed over.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    seq: u32,
+    at_ns: u64,
+}
+
 /// Gives each post to an idle writer, the one used last first, so that few connections do the work.
 async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<PostRecord> {
     let cap = shared.config.in_flight_max;
@@ -146,10 +160,10 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
     let (mut idle, mut spawned, mut in_flight) = (Vec::new(), 0, 0u16);
     let (mut waiting, mut records) = (VecDeque::new(), Vec::new());
     let mut open = true;
-    let start = |writer: Writer, seq: u32, waited_at_cap: bool| {
+    let start = |writer: Writer, taken: Taken, waited_at_cap: bool| {
         let (shared, returning) = (Arc::clone(&shared), returning.clone());
         tokio::spawn(async move {
-            let outcome = write_post(&shared, writer, seq, waited_at_cap).await;
+            let outcome = write_post(&shared, writer, taken, waited_at_cap).await;
             // The dispatcher waits for every writer in flight, so it is there.
             let _ = returning.send(outcome).await;
         });
@@ -162,7 +176,7 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
                 records.push(record);
                 let next = if *shared.abandoned.borrow() { None } else { waiting.pop_front() };
                 match next {
-                    Some(seq) => start(writer, seq, true),
+                    Some(taken) => start(writer, taken, true),
                     None => {
                         in_flight -= 1;
                         idle.push(writer);
@@ -172,6 +186,7 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
             post = posts.recv(), if open => match post {
                 None => open = false,
                 Some(seq) => {
+                    let taken = Taken { seq, at_ns: shared.clock.now_ns() };
                     let new_writer = || (spawned < cap).then(|| {
                         spawned += 1;
                         Writer { id: spawned - 1, connection: None }
@@ -179,9 +194,9 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
                     match idle.pop().or_else(new_writer) {
                         Some(writer) => {
                             in_flight += 1;
-                            start(writer, seq, false);
+                            start(writer, taken, false);
                         }
-                        None => waiting.push_back(seq),
+                        None => waiting.push_back(taken),
                     }
                 }
             },
@@ -189,7 +204,7 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
                 // Nothing more is sent; replies that are out give up by themselves.
                 open = false;
                 while let Ok(seq) = posts.try_recv() {
-                    waiting.push_back(seq);
+                    waiting.push_back(Taken { seq, at_ns: shared.clock.now_ns() });
                 }
             }
         }
@@ -198,10 +213,12 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
     records
 }
 
-fn not_sent(seq: u32) -> PostRecord {
+fn not_sent(taken: Taken) -> PostRecord {
     PostRecord {
-        seq,
+        seq: taken.seq,
         waited_at_cap: true,
+        writer: None,
+        taken_ns: taken.at_ns,
         sent_ns: None,
         complete_ns: None,
         failure: Some(PostError::NotSent),
@@ -216,7 +233,7 @@ fn count(counters: &WriterCounters, record: &PostRecord) {
 async fn write_post(
     shared: &Shared,
     mut writer: Writer,
-    seq: u32,
+    Taken { seq, at_ns: taken_ns }: Taken,
     waited_at_cap: bool,
 ) -> (Writer, PostRecord) {
     let mut abandoned = shared.abandoned.clone();
@@ -236,7 +253,10 @@ async fn write_post(
         Ok(complete_ns) | Err(PostError::Status { complete_ns, .. }) => Some(*complete_ns),
         Err(_) => None,
     };
-    (writer, PostRecord { seq, waited_at_cap, sent_ns, complete_ns, failure: outcome.err() })
+    let failure = outcome.err();
+    let record =
+        PostRecord { seq, waited_at_cap, writer: Some(writer.id), taken_ns, sent_ns, complete_ns, failure };
+    (writer, record)
 }
 
 /// Posts on the writer's connection, or on a new one where that has gone in the meantime.

@@ -1,15 +1,16 @@
-//! `run.json` on disk: read with care, written whole or not at all.
+//! `run.json`, and whatever else is kept as JSON, on disk: read with care, written whole or not at all.
 //!
 //! Invariants:
 //! * A reader of the folder sees the old file or the new one, never a half: the new one is written
 //!   beside it, flushed to the disk, and renamed over it.
-//! * What is read is bounded in size and has our schema version before anything else is believed.
+//! * What is read is bounded in size and has the right schema version before anything else is believed.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::RunResult;
 use crate::run_result::SCHEMA_VERSION;
@@ -18,7 +19,7 @@ use crate::run_result::SCHEMA_VERSION;
 /// a hundredth of it.
 pub const RUN_FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Why a run could not be read or written.
+/// Why a file could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.
@@ -33,7 +34,7 @@ pub enum FileError {
     },
     /// The file is larger than anything that feedmark writes.
     #[error(
-        "{} has {bytes} bytes, more than the {RUN_FILE_BYTES_MAX} allowed: is it a run.json of feedmark?",
+        "{} has {bytes} bytes, more than the {bytes_max} allowed: is it a file of feedmark?",
         path.display()
     )]
     TooLarge {
@@ -41,6 +42,8 @@ pub enum FileError {
         path: PathBuf,
         /// Its size, or what was read of it.
         bytes: u64,
+        /// What is allowed.
+        bytes_max: u64,
     },
     /// The file is no JSON, or a value in it is not allowed.
     #[error("{}:{line}:{column}: {place}: {message}", path.display())]
@@ -58,7 +61,7 @@ pub enum FileError {
     },
     /// The file was written with another schema version.
     #[error(
-        "{}: schema_version is {found}, this feedmark reads {SCHEMA_VERSION}: use the feedmark that wrote the file",
+        "{}: schema_version is {found}, this feedmark reads {known}: use the feedmark that wrote the file",
         path.display()
     )]
     SchemaVersion {
@@ -66,9 +69,11 @@ pub enum FileError {
         path: PathBuf,
         /// The version found.
         found: u64,
+        /// The version that can be read.
+        known: u32,
     },
-    /// The result cannot be expressed in JSON.
-    #[error("cannot express the result for {} as json: {message}", path.display())]
+    /// What was to be written cannot be expressed in JSON.
+    #[error("cannot express what belongs into {} as json: {message}", path.display())]
     Encode {
         /// The file.
         path: PathBuf,
@@ -83,34 +88,47 @@ pub enum FileError {
 /// When the file cannot be read, is too large, is not JSON, has another schema version, or holds a
 /// value that is not allowed; every error names the file and the place in it.
 pub fn read(path: &Path) -> Result<RunResult, FileError> {
-    read_bounded(path, RUN_FILE_BYTES_MAX)
+    read_bounded(path, RUN_FILE_BYTES_MAX, SCHEMA_VERSION)
 }
 
-fn read_bounded(path: &Path, bytes_max: u64) -> Result<RunResult, FileError> {
+/// Reads a JSON document of at most `bytes_max` bytes that says it has this `schema_version`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bounded<T: DeserializeOwned>(
+    path: &Path,
+    bytes_max: u64,
+    schema_version: u32,
+) -> Result<T, FileError> {
+    let too_large = |bytes| FileError::TooLarge { path: path.to_owned(), bytes, bytes_max };
     let io_error = |source| FileError::Io { action: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(io_error)?;
     // A directory opens and then fails to read; its length means nothing.
     let bytes = file.metadata().map_err(io_error)?.len();
     if bytes > bytes_max {
-        return Err(FileError::TooLarge { path: path.to_owned(), bytes });
+        return Err(too_large(bytes));
     }
     let mut json = Vec::new();
     // The file may grow while it is read, and a pipe has no length: the bound holds here.
     file.take(bytes_max + 1).read_to_end(&mut json).map_err(io_error)?;
     if json.len() as u64 > bytes_max {
-        return Err(FileError::TooLarge { path: path.to_owned(), bytes: json.len() as u64 });
+        return Err(too_large(json.len() as u64));
     }
-    parse(path, &json)
+    parse(path, &json, schema_version)
 }
 
-fn parse(path: &Path, json: &[u8]) -> Result<RunResult, FileError> {
+fn parse<T: DeserializeOwned>(path: &Path, json: &[u8], schema_version: u32) -> Result<T, FileError> {
     #[derive(Deserialize)]
     struct Versioned {
         schema_version: u64,
     }
     let versioned: Versioned = decode(path, json)?;
-    if versioned.schema_version != u64::from(SCHEMA_VERSION) {
-        return Err(FileError::SchemaVersion { path: path.to_owned(), found: versioned.schema_version });
+    if versioned.schema_version != u64::from(schema_version) {
+        return Err(FileError::SchemaVersion {
+            path: path.to_owned(),
+            found: versioned.schema_version,
+            known: schema_version,
+        });
     }
     decode(path, json)
 }
@@ -130,15 +148,15 @@ fn decode<'de, T: Deserialize<'de>>(path: &Path, json: &'de [u8]) -> Result<T, F
     Ok(value)
 }
 
-/// Writes a `run.json` so that a reader sees it whole or not at all; an older one is replaced.
+/// Writes a JSON document so that a reader sees it whole or not at all; an older one is replaced.
 ///
 /// JSON has no word for a number that is not finite: it becomes `null`, which [`read`] refuses by name.
 ///
 /// # Errors
 /// When the folder or the disk refuses; the older file, if there was one, is then untouched.
-pub fn write_atomically(path: &Path, result: &RunResult) -> Result<(), FileError> {
+pub fn write_atomically(path: &Path, document: &impl Serialize) -> Result<(), FileError> {
     let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
-    let mut json = serde_json::to_vec_pretty(result)
+    let mut json = serde_json::to_vec_pretty(document)
         .map_err(|error| FileError::Encode { path: path.to_owned(), message: error.to_string() })?;
     json.push(b'\n');
     let folder = match path.parent() {
@@ -157,7 +175,7 @@ pub fn write_atomically(path: &Path, result: &RunResult) -> Result<(), FileError
 
 fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".run-").suffix(".json.tmp");
+    builder.prefix(".feedmark-").suffix(".json.tmp");
     // Temporary files are private to their owner; a result is an ordinary file, as the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -237,13 +255,14 @@ mod tests {
         let path = folder.path().join("run.json");
         write_atomically(&path, &sample::run()).unwrap();
         let bytes = fs::metadata(&path).unwrap().len();
-        assert!(read_bounded(&path, bytes).is_ok());
-        let error = read_bounded(&path, bytes - 1).unwrap_err();
+        let read = |path: &Path, bytes_max| read_bounded::<RunResult>(path, bytes_max, SCHEMA_VERSION);
+        assert!(read(&path, bytes).is_ok());
+        let error = read(&path, bytes - 1).unwrap_err();
         assert!(matches!(error, FileError::TooLarge { .. }), "{error}");
         #[cfg(unix)]
         assert!(matches!(
-            read_bounded(Path::new("/dev/zero"), 1_000).unwrap_err(),
-            FileError::TooLarge { bytes: 1_001, .. }
+            read(Path::new("/dev/zero"), 1_000).unwrap_err(),
+            FileError::TooLarge { bytes: 1_001, bytes_max: 1_000, .. }
         ));
     }
 
@@ -285,7 +304,8 @@ mod tests {
     fn unknown_fields_are_ignored() {
         let mut json = serde_json::to_value(sample::run()).unwrap();
         json["deliveries"]["added_later"] = 1.into();
-        let run = parse(Path::new("run.json"), json.to_string().as_bytes()).unwrap();
+        let run: RunResult =
+            parse(Path::new("run.json"), json.to_string().as_bytes(), SCHEMA_VERSION).unwrap();
         assert_eq!(run, sample::run());
     }
 
@@ -296,13 +316,14 @@ mod tests {
         #[test]
         fn any_run_survives_json(run in arbitrary::run(arbitrary::ANY)) {
             let json = serde_json::to_vec(&run).unwrap();
-            prop_assert_eq!(parse(Path::new("run.json"), &json).unwrap(), run);
+            let read: RunResult = parse(Path::new("run.json"), &json, SCHEMA_VERSION).unwrap();
+            prop_assert_eq!(read, run);
         }
 
         /// Whatever stands in the file, reading it ends in a result.
         #[test]
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
-            let _ = parse(Path::new("run.json"), &bytes);
+            let _ = parse::<RunResult>(Path::new("run.json"), &bytes, SCHEMA_VERSION);
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Invariant: this crate knows neither sockets nor clocks nor the load generator.
 
+pub mod evidence;
 pub mod files;
 pub mod hdr_files;
 pub mod quantile;
@@ -12,8 +13,10 @@ pub mod run_result;
 #[cfg(test)]
 mod sample;
 pub mod schema;
+pub mod stats;
 pub mod terminal;
 pub mod units;
+pub mod validity;
 pub mod verdict;
 
 pub use quantile::{LatencySummary, Quantile};

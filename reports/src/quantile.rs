@@ -133,6 +133,13 @@ impl LatencySummary {
             hdr: encode(histogram),
         }
     }
+
+    /// The value at `quantile` in [0, 1], whether or not the samples support printing it: for comparing with a
+    /// limit, and for tests. Not available where `hdr` cannot be read.
+    pub fn value_at(&self, quantile: f64) -> Quantile {
+        decode(&self.hdr)
+            .map_or(Quantile::NotAvailable, |histogram| value_at(&histogram, self.beyond_deadline, quantile))
+    }
 }
 
 /// True when `effective_samples` leave enough of them beyond `quantile` to print it (METHOD V9).

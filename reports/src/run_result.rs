@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Evidence;
+use crate::validity::{Check, Finding};
 use crate::{LatencySummary, Verdict};
 
 /// Raised when a field changes its meaning or disappears; additions keep it.
@@ -25,10 +27,20 @@ pub struct RunResult {
     pub run_id: String,
     /// Start of the run, wall clock, RFC 3339 in UTC.
     pub started_at: String,
+    /// `CLOCK_MONOTONIC` of this host at run time 0, ns: other logs of the host can be set beside the run by it.
+    pub started_monotonic_ns: u64,
     /// What the run concludes.
     pub verdict: Verdict,
+    /// Is the run valid? Every check with its measured value and its limit, in the order V1 to V12.
+    pub validity: Vec<Check>,
+    /// What the checks found about the target.
+    pub findings: Vec<Finding>,
     /// True when a person stopped the run; what was measured until then is in the file.
     pub interrupted: bool,
+    /// Posts left out of every figure, because a person would not wait for their deadline.
+    pub unjudged_posts: u64,
+    /// The reference server, started by the run, ended before it was stopped: how.
+    pub target_ended: Option<String>,
     /// The resolved scenario, with every default filled in.
     pub scenario: ScenarioRecord,
     /// SHA-256 of the resolved scenario's canonical JSON, in hex: equal hashes ask for equal work.
@@ -56,6 +68,10 @@ pub struct RunResult {
     pub connections: Connections,
     /// Latencies of the steady phase.
     pub latency_ns: Latencies,
+    /// How the deliveries of a post follow each other.
+    pub fanout: Fanout,
+    /// What the checks are made from.
+    pub evidence: Evidence,
     /// CPU and memory of both sides on the run's time axis.
     pub resources: Resources,
 }
@@ -101,6 +117,8 @@ pub struct ScenarioRecord {
     pub post_timeout_ns: u64,
     /// An attempt to connect that took longer has failed.
     pub connect_timeout_ns: u64,
+    /// The schedule started after this long even if not everyone was connected; `null` waited for all.
+    pub connect_within_ns: Option<u64>,
     /// Greatest WebSocket message accepted.
     pub message_bytes_max: u64,
     /// Kernel receive stamps were asked for.
@@ -197,7 +215,11 @@ pub struct Deliveries {
     pub unexpected_other_run: u64,
     /// Pairs that were not owed because the subscriber was not connected for long enough.
     pub not_owed: u64,
-    /// Missing pairs by cause: `post_failed`, `unknown`, ...
+    /// Pairs not owed, by cause: `never_connected`, `connected_late`, `connection_lost`.
+    pub not_owed_by_cause: BTreeMap<String, u64>,
+    /// Missing pairs by cause: `post_refused` (a status that is not 2xx), `post_failed` (no reply), `post_not_sent`,
+    /// `refused_by_full_buffer` (as the target's /metrics tell), `generator_busy` (it had not read everything by the
+    /// deadline), `unknown`.
     pub missing_by_cause: BTreeMap<String, u64>,
     /// The subscribers that missed most, worst first (at most 10).
     pub worst_subscribers: Vec<SubscriberMisses>,
@@ -272,14 +294,30 @@ pub struct Latencies {
     pub full_fanout: LatencySummary,
     /// Full fan-out - first delivery.
     pub spread: LatencySummary,
-    /// First byte of the POST handed to the kernel - intended time.
+    /// First byte of the POST handed to the kernel - intended time, of posts that found a writer free: the
+    /// generator's own lateness.
     pub send_lag: LatencySummary,
+    /// The same of posts that waited because the most posts were in flight: the target's back-pressure.
+    pub send_lag_at_cap: LatencySummary,
     /// POST's response complete - actual send.
     pub service_time: LatencySummary,
     /// POST's response complete - intended time.
     pub response_time: LatencySummary,
     /// Processing - kernel receive stamp: the frame's wait in the generator's own kernel.
     pub receive_delay: LatencySummary,
+}
+
+/// How the deliveries of a post follow each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fanout {
+    /// Least-squares slope of arrival over arrival rank: the serial cost of one more subscriber. Median over the posts.
+    pub slope_ns_per_rank: Option<f64>,
+    /// Time since the intended time by which 50 % of a post's owed pairs were served, over the posts.
+    pub reach_50: LatencySummary,
+    /// 90 %.
+    pub reach_90: LatencySummary,
+    /// 99 %.
+    pub reach_99: LatencySummary,
 }
 
 /// CPU and memory of both sides.

@@ -14,6 +14,7 @@ mod ledger;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use layout::Page;
 
@@ -32,6 +33,7 @@ pub struct Style {
 pub fn summary(result: &RunResult, style: &Style) -> String {
     let mut page = Page::new(style);
     headline::print(&mut page, result);
+    validity::print(&mut page, result);
     page.blank();
     latency::print(&mut page, result);
     page.blank();

@@ -95,6 +95,16 @@ pub fn share(part: u64, whole: u64) -> String {
     without_zeros(&format!("{:.decimals$} %", percent(part)))
 }
 
+/// A ratio in percent, as three significant digits at most: `14.2 %`, `0.05 %`, `100 %`.
+pub fn percent(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return "n/a".to_owned();
+    }
+    let percent = ratio * 100.0;
+    let decimals = decimals_of(percent.abs());
+    without_zeros(&format!("{percent:.decimals$} %"))
+}
+
 /// Three significant digits in the unit that leaves one to three of them before the point.
 /// `units` goes from the smallest to the greatest, each with its size.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {

@@ -1,5 +1,7 @@
 //! What a run concludes, and the exit code that says it to a pipeline.
 
+mod judge;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -3,10 +3,15 @@
 //! Invariant: an error of `accept` neither ends the server nor makes it spin.
 //! Must not know: what is served.
 
-use std::{convert::Infallible, io, pin::pin, time::Duration};
+use std::{convert::Infallible, error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    rt::{Read, Write},
+    server::conn::http1,
+    service::{HttpService, service_fn},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::IntCounter;
 use socket2::SockRef;
@@ -16,6 +21,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+
+use crate::faults::Faults;
 
 /// Rest after an error that more calls would only repeat, such as no descriptor left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
@@ -37,6 +44,8 @@ pub(crate) struct Acceptor {
     pub(crate) connections: TaskTracker,
     /// Cancelled, connections answer what they are answering and end.
     pub(crate) stopping: CancellationToken,
+    /// Between the connections and the server when it may misbehave; else there is nothing between them.
+    pub(crate) faults: Option<Arc<Faults>>,
 }
 
 impl Acceptor {
@@ -46,7 +55,12 @@ impl Acceptor {
         let mut unlogged = 0_u64;
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => self.serve(stream),
+                Ok((stream, peer)) => {
+                    if let Some(faults) = &self.faults {
+                        faults.stall().await;
+                    }
+                    self.serve(stream, peer);
+                }
                 // The peer gave up before it was accepted; the next one may be fine.
                 Err(why) if is_of_the_peer(&why) => {}
                 Err(why) => {
@@ -63,19 +77,44 @@ impl Acceptor {
         }
     }
 
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         if let Err(why) = tune(&stream, self.stall_timeout) {
             tracing::debug!(%why, "a connection was gone before it could be tuned");
             return;
         }
         let router = self.router.clone();
-        let service =
-            service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
+        match &self.faults {
+            None => {
+                let service = service_fn(move |request: Request<Incoming>| {
+                    router.clone().oneshot(request.map(Body::new))
+                });
+                self.drive(TokioIo::new(stream), service);
+            }
+            Some(faults) => {
+                let faults = Arc::clone(faults);
+                let (stream, socket) = faults.wrap(stream, peer);
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (faults, socket) = (Arc::clone(&faults), Arc::clone(&socket));
+                    let router = router.clone();
+                    async move { faults.answer(request.map(Body::new), router, &socket).await }
+                });
+                self.drive(TokioIo::new(stream), service);
+            }
+        }
+    }
+
+    /// Serves HTTP on the connection in a task of its own.
+    fn drive<I, S>(&self, io: I, service: S)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+        S: HttpService<Incoming, ResBody = Body, Future: Send> + Send + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(io, service)
             .with_upgrades();
         let stopping = self.stopping.clone();
         self.connections.spawn(async move {

@@ -18,7 +18,7 @@ use tokio::{
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::server::Server;
-use crate::{Config, Durability, Secret, ServeError, StoreKind};
+use crate::{Config, Durability, Fault, Secret, ServeError, StoreKind};
 
 /// Connections that may wait to be accepted; the kernel cuts it to its own limit (`net.core.somaxconn`).
 const ACCEPT_BACKLOG: u32 = 4096;
@@ -79,6 +79,22 @@ pub struct ServerArgs {
     /// How long a login lives
     #[arg(long, env = "FEEDMARK_TARGET_JWT_TTL", value_parser = humantime::parse_duration, default_value = "1h")]
     jwt_ttl: Duration,
+    /// Misbehave: kind=KIND,key=value,… with KIND delay, stall, stall-replies, drop, duplicate, swap, pace, flush,
+    /// split, kill, refuse or slow-handshake; may be given many times
+    #[arg(long = "fault", env = "FEEDMARK_TARGET_FAULT", value_name = "SPEC", value_delimiter = ';')]
+    faults: Vec<Fault>,
+    /// Decides which posts and sockets the faults choose
+    #[arg(long, env = "FEEDMARK_TARGET_FAULT_SEED", value_name = "N", default_value_t = Config::default().fault_seed)]
+    fault_seed: u64,
+    /// Let whoever shows this token read and change the faults at /admin/faults
+    #[arg(long, env = "FEEDMARK_TARGET_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    admin_token: Option<Secret>,
+    /// Write what really happened, for every post and socket, as compressed JSON lines
+    #[arg(long, env = "FEEDMARK_TARGET_TRUTH_LOG", value_name = "FILE")]
+    truth_log: Option<PathBuf>,
+    /// Lines of the truth log; further ones are counted only
+    #[arg(long, env = "FEEDMARK_TARGET_TRUTH_LOG_MAX_LINES", value_name = "N", default_value_t = Config::default().truth_log_lines_max)]
+    truth_log_max_lines: u64,
     /// error, warn, info, debug, trace or off, also per module: info,target_server=debug
     #[arg(long, env = "FEEDMARK_TARGET_LOG_LEVEL", default_value = "info")]
     log_level: Targets,
@@ -164,6 +180,11 @@ impl ServerArgs {
             max_payload_bytes: usize::try_from(self.max_payload.as_u64()).unwrap_or(usize::MAX),
             jwt_secret: self.jwt_secret,
             jwt_ttl: self.jwt_ttl,
+            faults: self.faults,
+            fault_seed: self.fault_seed,
+            admin_token: self.admin_token,
+            truth_log: self.truth_log,
+            truth_log_lines_max: self.truth_log_max_lines,
         }
     }
 }

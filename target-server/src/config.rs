@@ -4,6 +4,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
+use crate::faults::Fault;
+
 /// Packets that may wait for one subscriber before further ones are refused.
 const SOCKET_BUFFER_PACKETS: usize = 128;
 /// Socket.IO's own default heartbeat.
@@ -14,6 +16,11 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_PAYLOAD_BYTES: usize = 1_000_000;
 /// As long as the course's app lets a login live.
 const JWT_TTL: Duration = Duration::from_secs(60 * 60);
+
+/// Seed of the faults when none is given.
+const FAULT_SEED: u64 = 1;
+/// Some gigabytes of compressed lines.
+const TRUTH_LOG_LINES_MAX: u64 = 50_000_000;
 
 /// Everything [`serve`](crate::serve) needs to know besides the listener.
 #[derive(Debug, Clone)]
@@ -37,6 +44,17 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// How long a login lives. At least a second.
     pub jwt_ttl: Duration,
+    /// What goes wrong on command. Without faults, admin token and truth log the sockets are served as if there were
+    /// no such thing.
+    pub faults: Vec<Fault>,
+    /// Decides which posts and sockets the faults choose.
+    pub fault_seed: u64,
+    /// Makes `/admin/faults` exist, for whoever shows it.
+    pub admin_token: Option<Secret>,
+    /// Where to write what really happened.
+    pub truth_log: Option<PathBuf>,
+    /// Lines of the truth log; further ones are counted only.
+    pub truth_log_lines_max: u64,
 }
 
 impl Default for Config {
@@ -51,6 +69,11 @@ impl Default for Config {
             max_payload_bytes: MAX_PAYLOAD_BYTES,
             jwt_secret: None,
             jwt_ttl: JWT_TTL,
+            faults: Vec::new(),
+            fault_seed: FAULT_SEED,
+            admin_token: None,
+            truth_log: None,
+            truth_log_lines_max: TRUTH_LOG_LINES_MAX,
         }
     }
 }

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapter::Recipients,
+    faults::{Faults, Refusal, Verdict},
     metrics::{Fanout, Metrics},
     post::{Action, Change, Creator, Post},
     sockets::{Io, SocketRef},
@@ -53,19 +54,41 @@ pub(crate) struct Published {
     pub(crate) post: Box<RawValue>,
     pub(crate) creator: Creator,
     pub(crate) fanout: Fanout,
+    /// The number of a new post, when the server keeps count of them.
+    pub(crate) number: Option<u64>,
 }
+
+/// Why a change was not published.
+#[derive(Debug)]
+pub(crate) enum NotPublished {
+    Store(StoreError),
+    /// The post of this number is refused on command.
+    Refused {
+        number: u64,
+        how: Refusal,
+    },
+}
+
+impl From<StoreError> for NotPublished {
+    fn from(why: StoreError) -> Self {
+        Self::Store(why)
+    }
+}
+
+type Answer = oneshot::Sender<Result<Published, NotPublished>>;
 
 struct Request {
     change: Change,
     audience: Audience,
-    answer: oneshot::Sender<Result<Published, StoreError>>,
+    answer: Answer,
 }
 
 struct Stored {
+    number: Option<u64>,
     action: Action,
     outcome: Result<Post, StoreError>,
     audience: Audience,
-    answer: oneshot::Sender<Result<Published, StoreError>>,
+    answer: Answer,
 }
 
 /// The way to the publisher.
@@ -81,10 +104,11 @@ impl Publisher {
         recipients: Recipients,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
+        faults: Option<Arc<Faults>>,
         closing: CancellationToken,
     ) -> (Self, JoinHandle<()>) {
         let (requests, queue) = mpsc::channel(QUEUE_CHANGES_MAX);
-        let feed = Feed { io, recipients, store, metrics };
+        let feed = Feed { io, recipients, store, metrics, faults };
         (Self { requests }, tokio::spawn(run(feed, queue, closing)))
     }
 
@@ -94,11 +118,15 @@ impl Publisher {
     }
 
     /// Stores and emits the change, then says what became of it.
-    pub(crate) async fn publish(&self, change: Change, audience: Audience) -> Result<Published, StoreError> {
+    pub(crate) async fn publish(
+        &self,
+        change: Change,
+        audience: Audience,
+    ) -> Result<Published, NotPublished> {
         let (answer, answered) = oneshot::channel();
         let request = Request { change, audience, answer };
         self.requests.send(request).await.map_err(|_| StoreError::Stopped)?;
-        answered.await.unwrap_or(Err(StoreError::Stopped))
+        answered.await.unwrap_or(Err(StoreError::Stopped.into()))
     }
 }
 
@@ -107,6 +135,7 @@ struct Feed {
     recipients: Recipients,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    faults: Option<Arc<Faults>>,
 }
 
 async fn run(feed: Feed, mut queue: mpsc::Receiver<Request>, closing: CancellationToken) {
@@ -115,7 +144,9 @@ async fn run(feed: Feed, mut queue: mpsc::Receiver<Request>, closing: Cancellati
     loop {
         tokio::select! {
             Some(request) = queue.recv(), if storing.len() < STORING_CHANGES_MAX => {
-                storing.push_back(store(Arc::clone(&feed.store), request));
+                if let Some((number, request)) = feed.take(request) {
+                    storing.push_back(store(Arc::clone(&feed.store), number, request));
+                }
             }
             Some(stored) = storing.next() => {
                 feed.announce(stored).await;
@@ -130,7 +161,7 @@ async fn run(feed: Feed, mut queue: mpsc::Receiver<Request>, closing: Cancellati
     }
 }
 
-async fn store(store: Arc<dyn Store>, request: Request) -> Stored {
+async fn store(store: Arc<dyn Store>, number: Option<u64>, request: Request) -> Stored {
     let Request { change, audience, answer } = request;
     let action = change.action();
     let outcome = match change {
@@ -138,15 +169,30 @@ async fn store(store: Arc<dyn Store>, request: Request) -> Stored {
         Change::Update(edit) => store.update_post(edit).await,
         Change::Delete(removal) => store.delete_post(removal).await,
     };
-    Stored { action, outcome, audience, answer }
+    Stored { number, action, outcome, audience, answer }
 }
 
 impl Feed {
+    /// Numbers new posts in the order in which they are emitted, and refuses those that are to be refused.
+    fn take(&self, request: Request) -> Option<(Option<u64>, Request)> {
+        let (Some(faults), Change::Create(post)) = (&self.faults, &request.change) else {
+            return Some((None, request));
+        };
+        match faults.take(&post.id, &post.title) {
+            Verdict::Taken { number } => Some((Some(number), request)),
+            Verdict::Refused { number, how } => {
+                // The poster may have hung up.
+                let _ = request.answer.send(Err(NotPublished::Refused { number, how }));
+                None
+            }
+        }
+    }
+
     async fn announce(&self, stored: Stored) {
-        let Stored { action, outcome, audience, answer } = stored;
+        let Stored { number, action, outcome, audience, answer } = stored;
         let published = match outcome {
-            Ok(post) => Ok(self.emit(action, post, audience).await),
-            Err(why) => Err(why),
+            Ok(post) => Ok(Published { number, ..self.emit(action, post, audience).await }),
+            Err(why) => Err(why.into()),
         };
         // The poster may have hung up; the change is stored and emitted all the same.
         let _ = answer.send(published);
@@ -169,7 +215,7 @@ impl Feed {
             None => Fanout::default(),
         };
         self.metrics.count_emit(action, fanout, packet_bytes(action, &json));
-        Published { post: json, creator: post.creator, fanout }
+        Published { post: json, creator: post.creator, fanout, number: None }
     }
 }
 
@@ -306,7 +352,7 @@ mod tests {
         let (_layer, io) = sockets::build(&config, recipients.clone(), metrics.sockets_total.clone(), tokens);
         let closing = CancellationToken::new();
         let (publisher, running) =
-            Publisher::start(io, recipients, store.clone(), metrics.clone(), closing.clone());
+            Publisher::start(io, recipients, store.clone(), metrics.clone(), None, closing.clone());
         let publish = |title: &str| {
             let (publisher, change) = (publisher.clone(), new_post(title));
             tokio::spawn(async move { publisher.publish(change, Audience::Everyone).await.unwrap() })
@@ -326,7 +372,7 @@ mod tests {
         closing.cancel();
         running.await.unwrap();
         let refused = publisher.publish(new_post("after the end"), Audience::Everyone).await;
-        assert!(matches!(refused, Err(StoreError::Stopped)));
+        assert!(matches!(refused, Err(NotPublished::Store(StoreError::Stopped))));
         assert!(!publisher.is_running());
     }
 }

@@ -13,6 +13,11 @@
 //! queue is still full when the heartbeat is due is disconnected, and one that takes no byte for a whole heartbeat is
 //! cut off by the kernel, so that it cannot linger as a connected ghost.
 //!
+//! # Faults
+//! On command the server misbehaves ([`Config::faults`]) and writes down what it really did ([`Config::truth_log`],
+//! described in `docs/truth-log.md`). Without faults, truth log and admin token, the connections are served as if
+//! there were no such thing.
+//!
 //! Invariant: what was answered 201 is in the store, as durable as [`Durability`] says.
 //! Invariant: this crate knows nothing of load, reports or measuring.
 
@@ -21,6 +26,7 @@ mod adapter;
 pub mod cli;
 mod clock;
 mod config;
+mod faults;
 mod feed;
 mod fields;
 mod metrics;
@@ -35,5 +41,6 @@ mod tokens;
 mod user;
 
 pub use config::{Config, ConfigError, Durability, Secret, StoreKind};
+pub use faults::{BadFault, Fault};
 pub use server::{ServeError, serve};
 pub use store::StoreError;

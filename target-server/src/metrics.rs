@@ -10,7 +10,7 @@ use prometheus::{
     Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
 };
 
-use crate::post::Action;
+use crate::{faults::Kind, post::Action};
 
 /// The content type of [`Metrics::text`].
 pub(crate) use prometheus::TEXT_FORMAT;
@@ -30,7 +30,18 @@ pub(crate) struct Metrics {
     broadcast_bytes: IntCounter,
     http: IntCounterVec,
     pub(crate) accept_errors: IntCounter,
+    pub(crate) faults: FaultCounters,
     process: Mutex<ProcessMeter>,
+}
+
+/// Faults that happened, counted where they do.
+#[derive(Clone)]
+pub(crate) struct FaultCounters([IntCounter; Kind::ALL.len()]);
+
+impl FaultCounters {
+    pub(crate) fn count(&self, kind: Kind) {
+        self.0[kind as usize].inc();
+    }
 }
 
 /// Writes, counted by the store.
@@ -71,6 +82,8 @@ impl Metrics {
             labelled(&registry, "feed_posts_total", "Posts stored, by what happened to them.", "action")?;
         let http =
             labelled(&registry, "feed_http_requests_total", "REST requests answered, by status.", "class")?;
+        let faults =
+            labelled(&registry, "feed_faults_total", "Faults that happened on command, by kind.", "kind")?;
         // A line that is there from the start reads 0, not "never heard of".
         for action in [Action::Create, Action::Update, Action::Delete] {
             posts.with_label_values(&[action.word()]);
@@ -107,6 +120,7 @@ impl Metrics {
                 "feed_accept_errors_total",
                 "Connections that could not be accepted.",
             )?,
+            faults: FaultCounters(Kind::ALL.map(|kind| faults.with_label_values(&[kind.word()]))),
             process: Mutex::new(ProcessMeter {
                 cpu_seconds: {
                     let help = "CPU time of this process, user and system, in seconds.";

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{passwords::HashFailed, store::StoreError, tokens::TokenRefused};
+use crate::{feed::NotPublished, passwords::HashFailed, store::StoreError, tokens::TokenRefused};
 
 /// An answer that is not what the client hoped for.
 #[derive(Debug)]
@@ -87,6 +87,18 @@ impl From<StoreError> for Problem {
             | StoreError::Open { .. }
             | StoreError::NotCommitted(_)
             | StoreError::Sqlite(_) => Self::internal(&why),
+        }
+    }
+}
+
+impl From<NotPublished> for Problem {
+    fn from(why: NotPublished) -> Self {
+        match why {
+            NotPublished::Store(why) => why.into(),
+            NotPublished::Refused { how, .. } => {
+                let status = StatusCode::from_u16(how.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Self::new(status, "the post is refused: the server was told to (see its faults)")
+            }
         }
     }
 }

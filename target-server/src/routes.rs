@@ -1,5 +1,6 @@
 //! The REST side: which path leads where, and what every request meets on the way.
 
+mod admin;
 mod auth;
 mod body;
 mod caller;
@@ -20,9 +21,12 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    feed::Publisher, metrics::Metrics, passwords::Passwords, problem::Problem, sockets::Io, store::Store,
-    tokens::Tokens,
+    config::Secret, faults::Faults, feed::Publisher, metrics::Metrics, passwords::Passwords,
+    problem::Problem, sockets::Io, store::Store, tokens::Tokens,
 };
+
+/// Where posts are created.
+pub(crate) const POST_PATH: &str = "/feed/post";
 
 /// What every handler can reach. There is one io handle, and it exists before any handler does.
 #[derive(Clone)]
@@ -37,16 +41,25 @@ pub(crate) struct App {
     pub(crate) max_payload_bytes: usize,
     /// Requests being answered, so that a shutdown can wait for them.
     pub(crate) in_flight: TaskTracker,
+    /// Who may change the faults, and the faults.
+    pub(crate) admin: Option<(Secret, Arc<Faults>)>,
 }
 
 /// All routes. Socket.IO and CORS are layers around what this returns.
 pub(crate) fn router(app: App) -> Router {
+    let admin = match app.admin {
+        Some(_) => {
+            Router::new().route("/admin/faults", get(admin::show).put(admin::replace).delete(admin::clear))
+        }
+        None => Router::new(),
+    };
     Router::new()
+        .merge(admin)
         .route("/auth/signup", put(auth::signup))
         .route("/auth/login", post(auth::login))
         .route("/auth/status", get(auth::status).patch(auth::set_status))
         .route("/feed/posts", get(feed::page))
-        .route("/feed/post", post(feed::create))
+        .route(POST_PATH, post(feed::create))
         .route("/feed/post/{id}", get(feed::post).put(feed::update).delete(feed::delete))
         .route("/healthz", get(service::healthz))
         .route("/metrics", get(service::metrics))

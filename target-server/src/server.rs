@@ -1,6 +1,6 @@
 //! Puts the parts together, and takes them apart again in the right order.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use socketioxide::layer::SocketIoLayer;
@@ -12,6 +12,7 @@ use crate::{
     accept::Acceptor,
     adapter::{CountingAdapter, Recipients},
     config::{Config, ConfigError},
+    faults::Faults,
     feed::Publisher,
     metrics::Metrics,
     passwords::Passwords,
@@ -36,6 +37,17 @@ pub enum ServeError {
     /// The metrics could not be registered.
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// The truth log cannot be written.
+    #[error("cannot write the truth log {path}: {source}; choose another with --truth-log", path = path.display())]
+    TruthLog {
+        /// As given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The thread that misbehaves on command could not start.
+    #[error("cannot start the faults: {0}")]
+    Faults(#[source] io::Error),
 }
 
 /// Serves the feed on `listener` until `shutdown` resolves, then stops in order: no new connections, requests in
@@ -57,6 +69,7 @@ pub(crate) struct Server {
     config: Config,
     metrics: Arc<Metrics>,
     store: Arc<dyn Store>,
+    faults: Option<Arc<Faults>>,
 }
 
 impl Server {
@@ -66,7 +79,8 @@ impl Server {
         config.check()?;
         let metrics = Arc::new(Metrics::new()?);
         let store = store::open(&config.store, metrics.store.clone()).await?;
-        Ok(Self { config, metrics, store })
+        let faults = Faults::open(&config, &metrics)?;
+        Ok(Self { config, metrics, store, faults })
     }
 
     /// Serves as [`serve`] says.
@@ -75,7 +89,7 @@ impl Server {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) {
-        let Self { config, metrics, store } = self;
+        let Self { config, metrics, store, faults } = self;
         let tokens = Arc::new(Tokens::new(config.jwt_secret.as_ref(), config.jwt_ttl));
         let recipients = Recipients::default();
         let (layer, io) =
@@ -86,6 +100,7 @@ impl Server {
             recipients,
             Arc::clone(&store),
             Arc::clone(&metrics),
+            faults.clone(),
             closing.clone(),
         );
         let in_flight = TaskTracker::new();
@@ -99,6 +114,7 @@ impl Server {
             open_posting: config.open_posting,
             max_payload_bytes: config.max_payload_bytes,
             in_flight: in_flight.clone(),
+            admin: config.admin_token.zip(faults.clone()),
         };
         let connections = TaskTracker::new();
         let stopping = CancellationToken::new();
@@ -109,6 +125,7 @@ impl Server {
             stall_timeout: config.ping_interval + config.ping_timeout,
             connections: connections.clone(),
             stopping: stopping.clone(),
+            faults: faults.clone(),
         };
         tokio::select! {
             never = acceptor.run() => match never {},
@@ -128,6 +145,9 @@ impl Server {
         patiently("broadcasts", async { drop(publishing.await) }).await;
         // Not bounded: it holds acknowledged writes, and its queue is.
         store.close().await;
+        if let Some(faults) = faults {
+            faults.end().await;
+        }
         tracing::info!("stopped");
     }
 }

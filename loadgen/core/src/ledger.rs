@@ -24,6 +24,8 @@ const CLOCK_SLACK_NS: u64 = 1_000_000;
 const EXTRA_COPIES_MAX: usize = 1 << 20;
 /// Posts looked at to decide whether an arrival was overtaken by a later one of its writer.
 const REORDER_SCAN_MAX: u32 = 100_000;
+/// Pairs that a report lists one by one (12 bytes each).
+pub const LISTED_MISSES_MAX: usize = 1_000_000;
 /// No arrival yet. Run times start above it.
 const NONE: u64 = 0;
 
@@ -57,8 +59,49 @@ pub struct Counts {
     pub reordered: u32,
     /// Copies that nobody was owed.
     pub unexpected: u32,
-    /// Pairs not owed: the subscriber was not connected for long enough.
-    pub not_owed: u32,
+    /// Pairs not owed, by what the subscriber lacked.
+    pub not_owed: NotOwed,
+    /// Of the missing pairs, those of a post that was settled before everything had been read: the
+    /// reader is to blame, not the target.
+    pub unread: u32,
+}
+
+/// Pairs that were not owed: the subscriber was not connected for long enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotOwed {
+    /// It was never connected.
+    pub never_connected: u32,
+    /// It was connected too late for this post.
+    pub connected_late: u32,
+    /// It had been connected, and lost the connection before the deadline.
+    pub connection_lost: u32,
+}
+
+impl NotOwed {
+    /// Who has not come yet may come late.
+    fn add(&mut self, life: &Life, intended_ns: u64) {
+        if life.confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) > intended_ns {
+            self.connected_late += 1;
+        } else {
+            self.connection_lost += 1;
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> u32 {
+        self.never_connected + self.connected_late + self.connection_lost
+    }
+}
+
+/// An owed pair that did not arrive in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Miss {
+    /// Sequence of the post.
+    pub seq: u32,
+    /// Subscriber of the shard.
+    pub subscriber: u32,
+    /// It came after the deadline.
+    pub late: bool,
 }
 
 /// A post at its deadline, as one shard saw it.
@@ -88,6 +131,8 @@ pub struct LedgerReport {
     pub posts: Vec<Counts>,
     /// By subscriber of the shard; of the posts from `first_judged` on.
     pub misses: Vec<Misses>,
+    /// The pairs behind `misses`, post by post, at most [`LISTED_MISSES_MAX`] of them.
+    pub listed: Vec<Miss>,
     /// Arrivals with a marker of another run or of a post that was not due.
     pub foreign: u64,
 }
@@ -125,6 +170,8 @@ struct Row {
 struct Settled {
     counts: Counts,
     writer: Option<u16>,
+    /// Everything that had arrived by the deadline had been read when it was settled.
+    read_up: bool,
     /// What became of 64 subscribers each. `None` when all that was owed came in time.
     untimely: Option<Box<[Untimely]>>,
 }
@@ -309,11 +356,12 @@ impl Ledger {
         false
     }
 
-    /// Settles every post whose deadline lies before `drained_ns`, the run time up to which everything
-    /// that arrived has been given to [`Ledger::arrive`].
-    pub fn settle(&mut self, drained_ns: u64, mut on_settled: impl FnMut(SettledPost)) {
-        while self.next_deadline_ns().is_some_and(|deadline| deadline < drained_ns) {
-            on_settled(self.settle_next());
+    /// Settles every post whose deadline lies before `until_ns`. `read_up` says that everything that had
+    /// arrived by then has been given to [`Ledger::arrive`]; what is missing from a post that is settled
+    /// without it counts as [`Counts::unread`].
+    pub fn settle(&mut self, until_ns: u64, read_up: bool, mut on_settled: impl FnMut(SettledPost)) {
+        while self.next_deadline_ns().is_some_and(|deadline| deadline < until_ns) {
+            on_settled(self.settle_next(read_up));
         }
     }
 
@@ -328,7 +376,7 @@ impl Ledger {
         self.outstanding
     }
 
-    fn settle_next(&mut self) -> SettledPost {
+    fn settle_next(&mut self, read_up: bool) -> SettledPost {
         let seq = self.settled.len() as u32;
         let intended_ns = self.intended_ns(seq);
         let deadline_ns = self.pass.deadline_ns;
@@ -342,7 +390,7 @@ impl Ledger {
         for (subscriber, life) in self.lives.iter().enumerate() {
             let arrival_ns = latencies_ns[subscriber];
             if !life.owes(intended_ns, deadline_ns) {
-                counts.not_owed += 1;
+                counts.not_owed.add(life, intended_ns);
                 counts.unexpected += u32::from(arrival_ns != NONE);
                 continue;
             }
@@ -375,7 +423,7 @@ impl Ledger {
         latencies_ns.truncate(kept);
         counts.delivered = kept as u32;
         self.outstanding += u64::from(counts.missing);
-        self.settled.push(Settled { counts, writer: row.writer, untimely });
+        self.settled.push(Settled { counts, writer: row.writer, read_up, untimely });
         SettledPost { seq, owed: counts.owed, latencies_ns }
     }
 
@@ -384,27 +432,52 @@ impl Ledger {
     /// # Panics
     /// If the ledger does not close: `owed = delivered + late + missing` for every post.
     pub fn report(&self, first_judged: u32) -> LedgerReport {
-        let mut misses = vec![Misses::default(); self.lives.len()];
         for (seq, post) in self.settled.iter().enumerate() {
             let Counts { owed, delivered, late, missing, .. } = post.counts;
             assert_eq!(owed, delivered + late + missing, "the ledger of post {seq} does not close");
-            let Some(words) = post.untimely.as_ref().filter(|_| seq >= first_judged as usize) else {
-                continue;
-            };
-            for (subscriber, misses) in misses.iter_mut().enumerate() {
-                let word = words[subscriber / 64];
-                misses.missing += (word.missing >> (subscriber % 64) & 1) as u32;
-                misses.late += (word.late >> (subscriber % 64) & 1) as u32;
-            }
         }
+        let mut misses = vec![Misses::default(); self.lives.len()];
+        for Miss { subscriber, late, .. } in self.misses(first_judged) {
+            let misses = &mut misses[subscriber as usize];
+            *(if late { &mut misses.late } else { &mut misses.missing }) += 1;
+        }
+        // Only now is it known who never came at all.
+        let never_connected = self.lives.iter().filter(|life| life.confirmed_ns == u64::MAX).count() as u32;
+        let counts = |post: &Settled| {
+            let NotOwed { connected_late, connection_lost, .. } = post.counts.not_owed;
+            let connected_late = connected_late - never_connected;
+            Counts {
+                unread: if post.read_up { 0 } else { post.counts.missing },
+                not_owed: NotOwed { never_connected, connected_late, connection_lost },
+                ..post.counts
+            }
+        };
         LedgerReport {
-            posts: self.settled.iter().map(|post| post.counts).collect(),
+            posts: self.settled.iter().map(counts).collect(),
             misses,
+            listed: self.misses(first_judged).take(LISTED_MISSES_MAX).collect(),
             foreign: self.foreign,
         }
     }
 
-    fn intended_ns(&self, seq: u32) -> u64 {
+    /// Every owed pair of the posts from `first_judged` on that did not arrive in time, post by post.
+    fn misses(&self, first_judged: u32) -> impl Iterator<Item = Miss> {
+        let posts = (0..).zip(&self.settled).skip(first_judged as usize);
+        let untimely = posts.filter_map(|(seq, post)| Some((seq, post.untimely.as_deref()?)));
+        untimely.flat_map(|(seq, words)| {
+            (0..).zip(words).flat_map(move |(index, word)| {
+                (0..64).filter(move |bit| (word.missing | word.late) >> bit & 1 == 1).map(move |bit| Miss {
+                    seq,
+                    subscriber: index * 64 + bit,
+                    late: word.late >> bit & 1 == 1,
+                })
+            })
+        })
+    }
+
+    /// Run time at which the post should be sent.
+    #[inline]
+    pub fn intended_ns(&self, seq: u32) -> u64 {
         self.pass.base_ns + self.pass.offsets_ns[seq as usize]
     }
 

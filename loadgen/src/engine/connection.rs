@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) attempt: Attempt,
     pub(super) times: StepTimes,
     /// Bytes that the socket did not take at once.
+    /// Run time at which its socket was last known to be empty.
+    pub(super) emptied_ns: u64,
     pub(super) unsent: Vec<u8>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver as Inbox, SyncSender, TrySendError};
@@ -18,7 +19,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::connection::{Connection, Dialer, Ended, StepTimes};
 use super::connector::{AfterFailure, Attempt, Connector};
 use super::receive::{Receiver, descriptor, stamp_receives};
-use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport};
+use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport, SharedReads};
 use crate::clock::{Pairing, RunClock};
 
 /// Events taken from the kernel at a time.
@@ -56,13 +57,19 @@ pub(super) struct Reactor {
     ledger: Ledger,
     report: ConnectionReport,
     receive_delay: Recorder,
+    shared_reads: SharedReads,
+    /// Local addresses by subscriber, once connected.
+    addresses: Vec<Option<SocketAddr>>,
+    /// Subscribers that have received any post, in any pass.
+    heard: Vec<bool>,
+    /// The latest reading of the clock.
+    seen_ns: u64,
     pairing: Pairing,
     clock_jump_ns: u64,
     next_sweep_ns: u64,
     next_pairing_ns: u64,
     /// Held by sessions for frames that are not whole yet.
     buffered_bytes: usize,
-    stamp_ambiguous: u64,
     pass_number: u32,
     pass_base_ns: u64,
     first_judged: u32,
@@ -75,6 +82,8 @@ pub(super) struct Reactor {
 #[derive(Default)]
 struct Counts {
     failed: u64,
+    /// Live subscribers that have received a post.
+    heard: u64,
     lost: u64,
     deliveries: u64,
     open: u64,
@@ -110,12 +119,15 @@ impl Reactor {
             ledger: Ledger::new(subscribers),
             report: ConnectionReport::new(),
             receive_delay: Recorder::new(&new_histogram()),
+            shared_reads: SharedReads::new(),
+            addresses: vec![None; subscribers as usize],
+            heard: vec![false; subscribers as usize],
+            seen_ns: clock.now_ns(),
             pairing: clock.pair(),
             clock_jump_ns: 0,
             next_sweep_ns: 0,
             next_pairing_ns: 0,
             buffered_bytes: 0,
-            stamp_ambiguous: 0,
             pass_number: 0,
             pass_base_ns: 0,
             first_judged: 0,
@@ -152,7 +164,7 @@ impl Reactor {
             let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
             // Only after reading: the heartbeat that a late reactor misses may lie in its own kernel.
             self.sweep(read_until_ns);
-            self.settle(read_until_ns);
+            self.settle(read_until_ns, drained);
             self.obey();
             self.publish();
             if self.is_finished(asked_ns) {
@@ -221,9 +233,13 @@ impl Reactor {
     /// comes later is another edge (epoll(7)), so that a delivery costs one read and not two.
     fn read(&mut self, connection: &mut Connection, read_closed: bool) -> Result<bool, Ended> {
         for _ in 0..READS_PER_TURN {
+            let asked_ns = self.seen_ns;
             let received = match self.receiver.receive(descriptor(&connection.stream)) {
                 Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.emptied_ns = asked_ns;
+                    return Ok(true);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -232,11 +248,15 @@ impl Reactor {
                 return Err(explained.map_or(Ended::EndOfStream, Ended::Session));
             }
             let now_ns = self.clock.now_ns();
+            self.seen_ns = now_ns;
+            let emptied_ns = connection.emptied_ns;
             let stamp = received.stamp_realtime_ns.map(|realtime_ns| self.pairing.run_ns(realtime_ns));
             let (more, arrival_ns) = (received.filled, stamp.unwrap_or(now_ns).min(now_ns));
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
             let subscriber = connection.attempt.subscriber;
-            let (mut became_live, mut judged_in_read) = (false, 0u64);
+            let (mut became_live, mut last_in_read) = (false, None);
+            // Since when a frame may have lain there: its socket was empty then, or it was not yet sent.
+            let possible_ns = |intended_ns: u64| emptied_ns.max(intended_ns).min(arrival_ns);
             let buffered_before = session.buffered_bytes();
             self.out.clear();
             let on_event = |event: SessionEvent<'_>| match event {
@@ -244,11 +264,19 @@ impl Reactor {
                     let Some(marker) = self.finder.find(payload) else { return };
                     let first_copy = self.ledger.arrive(subscriber, marker, arrival_ns);
                     self.counts.deliveries += u64::from(first_copy);
+                    if !std::mem::replace(&mut self.heard[subscriber as usize], true) {
+                        self.counts.heard += 1;
+                    }
                     if first_copy && marker.seq >= self.first_judged {
-                        judged_in_read += 1;
                         self.unstamped += u64::from(stamp.is_none());
-                        let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
-                        self.receive_delay.record(since_base_ns, now_ns - arrival_ns);
+                        let earlier = last_in_read.replace(self.ledger.intended_ns(marker.seq));
+                        if let Some(earlier_ns) = earlier.filter(|_| stamp.is_some()) {
+                            // One read carries one stamp, that of its last segment: earlier frames came before it.
+                            let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
+                            let possible_ns = possible_ns(earlier_ns);
+                            self.receive_delay.record(since_base_ns, now_ns - possible_ns);
+                            self.shared_reads.record(earlier_ns, possible_ns, arrival_ns);
+                        }
                     }
                 }
                 SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
@@ -257,8 +285,10 @@ impl Reactor {
             };
             let spec = &self.config.session;
             let outcome = session.receive(spec, received.bytes, now_ns, &mut self.out, on_event);
-            // One read carries one stamp, that of its last segment: earlier frames came before it.
-            self.stamp_ambiguous += judged_in_read.saturating_sub(1);
+            if last_in_read.is_some() {
+                let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
+                self.receive_delay.record(since_base_ns, now_ns - arrival_ns);
+            }
             self.buffered_bytes = self.buffered_bytes + session.buffered_bytes() - buffered_before;
             if became_live {
                 self.on_live(connection, now_ns);
@@ -274,6 +304,7 @@ impl Reactor {
                 return Err(Ended::TooMuchUnfinished);
             }
             if !more && !read_closed {
+                connection.emptied_ns = asked_ns;
                 return Ok(true);
             }
         }
@@ -287,6 +318,7 @@ impl Reactor {
     fn on_live(&mut self, connection: &Connection, now_ns: u64) {
         let StepTimes { started_ns, tcp_ns, upgraded_ns } = connection.times;
         self.connector.succeeded();
+        self.addresses[connection.attempt.subscriber as usize] = connection.stream.local_addr().ok();
         self.ledger.confirm(connection.attempt.subscriber, now_ns);
         self.report.established += 1;
         self.report.last_established_ns = now_ns;
@@ -312,7 +344,8 @@ impl Reactor {
         let token = Token(attempt.subscriber as usize);
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let times = StepTimes { started_ns: now_ns, ..StepTimes::default() };
-        let connection = Connection { stream, session: None, attempt, times, unsent: Vec::new() };
+        let connection =
+            Connection { stream, session: None, attempt, times, unsent: Vec::new(), emptied_ns: now_ns };
         self.connections[attempt.subscriber as usize] = Some(Box::new(connection));
         self.counts.open += 1;
         Ok(())
@@ -329,6 +362,7 @@ impl Reactor {
         }
         if connection.is_live() {
             self.counts.lost += 1;
+            self.counts.heard -= u64::from(self.heard[connection.attempt.subscriber as usize]);
             self.ledger.lose(connection.attempt.subscriber, self.clock.now_ns());
             *self.report.lost_by_cause.entry(ended.cause()).or_default() += 1;
         } else {
@@ -353,6 +387,7 @@ impl Reactor {
     /// Realtime moves against the run clock; a pairing that was interrupted is not believed.
     fn renew_pairing(&mut self) {
         let now_ns = self.clock.now_ns();
+        self.seen_ns = now_ns;
         if now_ns < self.next_pairing_ns {
             return;
         }
@@ -388,9 +423,9 @@ impl Reactor {
         }
     }
 
-    fn settle(&mut self, read_until_ns: u64) {
+    fn settle(&mut self, read_until_ns: u64, read_up: bool) {
         let unsent = &mut self.unsent_settled;
-        self.ledger.settle(read_until_ns, |post| unsent.push_back(post));
+        self.ledger.settle(read_until_ns, read_up, |post| unsent.push_back(post));
         while let Some(post) = self.unsent_settled.pop_front() {
             match self.settled.try_send(post) {
                 Ok(()) => {}
@@ -411,10 +446,11 @@ impl Reactor {
                     self.pass_base_ns = pass.base_ns;
                     self.first_judged = first_judged;
                     self.ledger.begin(pass);
+                    self.unsent_settled.clear();
                     self.receive_delay = Recorder::new(&new_histogram());
+                    self.shared_reads = SharedReads::new();
                     self.counts.deliveries = 0;
                     self.unstamped = 0;
-                    self.stamp_ambiguous = 0;
                     self.publish();
                     // Who began the pass waits for it.
                     let _ = begun.send(());
@@ -442,6 +478,7 @@ impl Reactor {
         counters.established.store(self.report.established, Ordering::Relaxed);
         counters.failed.store(self.counts.failed, Ordering::Relaxed);
         counters.lost.store(self.counts.lost, Ordering::Relaxed);
+        counters.heard.store(self.counts.heard, Ordering::Relaxed);
         counters.deliveries.store(self.counts.deliveries, Ordering::Relaxed);
         counters.outstanding.store(self.ledger.outstanding(), Ordering::Relaxed);
         let settled = self.ledger.next_deadline_ns().is_none() && self.unsent_settled.is_empty();
@@ -458,7 +495,8 @@ impl Reactor {
             connections: self.report,
             receive_delay: self.receive_delay,
             kernel_stamps: self.config.kernel_stamps && self.unstamped == 0,
-            stamp_ambiguous: self.stamp_ambiguous,
+            shared_reads: self.shared_reads,
+            addresses: self.addresses,
             clock_jump_ns: self.clock_jump_ns,
         }
     }

@@ -64,7 +64,8 @@ fn twice_ends_at_once_and_still_writes() {
     assert_eq!(status.code(), Some(130), "{}", bed.said("stderr"));
     let result = bed.result();
     assert!(result.interrupted);
-    assert_eq!((result.verdict.status, result.deliveries.residual), (Status::Unresolved, 0));
+    assert_ne!(result.verdict.status, Status::Pass);
+    assert_eq!(result.deliveries.residual, 0);
     eventually("no process and no temporary file is left", || bed.is_clean().then_some(()));
 }
 

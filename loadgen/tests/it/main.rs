@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
 mod bad_targets;
+mod calibrate;
 mod check;
 mod cli;
 mod exhaustion;

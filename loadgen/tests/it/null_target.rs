@@ -15,7 +15,7 @@ fn null_target(bed: &Bed) -> Server {
 fn the_null_target_delivers_everything_once_and_in_order() {
     let bed = Bed::new();
     let server = null_target(&bed);
-    bed.run(&[&["--url", &server.url, "--target-pid", &server.pid()], &SHORT]).ended_with(0);
+    bed.run(&[&["--url", &server.url, "--target-pid", &server.pid()], &SHORT]).is_healthy();
     let result = bed.result();
     let deliveries = &result.deliveries;
     assert!(deliveries.owed > 0 && deliveries.owed == 50 * result.posts.scheduled);
@@ -48,5 +48,5 @@ fn clients_that_talk_nonsense_are_dropped_and_the_others_served() {
         let end = client.read_to_end(&mut Vec::new());
         assert!(end.is_ok() || end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset));
     }
-    bed.run(&[&["--url", &server.url], &SHORT]).ended_with(0);
+    bed.run(&[&["--url", &server.url], &SHORT]).is_healthy();
 }

@@ -54,7 +54,7 @@ fn a_file_can_say_everything() {
         server.pid(),
     );
     bed.write("feed.toml", &text);
-    bed.run(&[&["feed.toml"]]).ended_with(0);
+    bed.run(&[&["feed.toml"]]).is_healthy();
     let result = bed.result();
     let scenario = &result.scenario;
     assert_eq!((scenario.subscribers, scenario.rate_per_s, scenario.threads), (20, 10.0, 2));

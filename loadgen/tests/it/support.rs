@@ -147,6 +147,27 @@ impl Finished {
         }
     }
 
+    /// The run measured, and holds nothing against its target: PASS, or only a check of validity tripped, as the
+    /// machine under the test or a short warm-up will have it.
+    pub(crate) fn is_healthy(&self) {
+        let Self { code, stdout, stderr } = self;
+        assert!(matches!(code, Some(0 | 97 | 98)), "{stdout}\n{stderr}");
+        let headline =
+            stdout.lines().next().unwrap_or_default().replace("\u{1b}[1;33m", "").replace("\u{1b}[0m", "");
+        let only_checks = ["UNRESOLVED  V", "INVALID  V"].iter().any(|head| headline.starts_with(head));
+        let is_summary = !headline.starts_with('{');
+        assert!(*code == Some(0) || only_checks || !is_summary, "{stdout}\n{stderr}");
+    }
+
+    /// The run found its target at fault: FAIL, unless the machine under the test made it INVALID.
+    pub(crate) fn found_fault(&self, part: &str) {
+        let Self { code, stdout, stderr } = self;
+        assert!(matches!(code, Some(98 | 99)), "{stdout}\n{stderr}");
+        // Sentences are wrapped.
+        let words: Vec<&str> = stdout.split_whitespace().collect();
+        assert!(words.join(" ").contains(part), "no `{part}` in {stdout}\n{stderr}");
+    }
+
     pub(crate) fn ended_with(&self, code: i32) {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
     }

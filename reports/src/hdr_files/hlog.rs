@@ -37,11 +37,13 @@ pub enum Series {
     SendLag,
     /// Wait of a frame in the generator's own kernel.
     ReceiveDelay,
+    /// Lateness of the sleepers beside the generator's threads, all groups together.
+    Hiccup,
 }
 
 impl Series {
     /// Every series, in the order of the file.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Delivery,
         Self::FirstDelivery,
         Self::FullFanout,
@@ -49,6 +51,7 @@ impl Series {
         Self::ResponseTime,
         Self::SendLag,
         Self::ReceiveDelay,
+        Self::Hiccup,
     ];
 
     /// The `Tag=` of the series; free of commas, blanks and line ends, which the format forbids.
@@ -61,6 +64,7 @@ impl Series {
             Self::ResponseTime => "ack",
             Self::SendLag => "send_lag",
             Self::ReceiveDelay => "recv_delay",
+            Self::Hiccup => "hiccup",
         }
     }
 }

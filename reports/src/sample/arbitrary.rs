@@ -98,6 +98,7 @@ fn deliveries(bounds: Bounds) -> BoxedStrategy<Deliveries> {
                 unexpected,
                 unexpected_other_run: 0,
                 not_owed,
+                not_owed_by_cause: BTreeMap::new(),
                 missing_by_cause,
                 worst_subscribers,
                 subscribers_with_misses: misses,
@@ -128,7 +129,7 @@ fn connections(bounds: Bounds) -> BoxedStrategy<Connections> {
 }
 
 fn latencies(bounds: Bounds) -> BoxedStrategy<Latencies> {
-    [(); 8]
+    [(); 9]
         .map(|()| latency(bounds))
         .prop_map(
             |[
@@ -137,6 +138,7 @@ fn latencies(bounds: Bounds) -> BoxedStrategy<Latencies> {
                 full_fanout,
                 spread,
                 send_lag,
+                send_lag_at_cap,
                 service_time,
                 response_time,
                 receive_delay,
@@ -147,6 +149,7 @@ fn latencies(bounds: Bounds) -> BoxedStrategy<Latencies> {
                     full_fanout,
                     spread,
                     send_lag,
+                    send_lag_at_cap,
                     service_time,
                     response_time,
                     receive_delay,

@@ -25,6 +25,9 @@ pub(super) fn print(page: &mut Page, result: &RunResult) {
         sentences
             .push("the generator was not trustworthy: the figures say nothing about the target".to_owned());
     }
+    for finding in &result.findings {
+        sentences.push(clean(&format!("{}: {}", finding.label.word(), finding.sentence), REASON_COLUMNS_MAX));
+    }
     let paint = match status {
         Status::Pass => Paint::Green,
         Status::Fail => Paint::Red,

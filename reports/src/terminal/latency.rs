@@ -36,13 +36,14 @@ pub(super) fn print(page: &mut Page, result: &RunResult) {
     }
 }
 
-fn rows(latencies: &Latencies) -> [(&'static str, &LatencySummary); 8] {
+fn rows(latencies: &Latencies) -> [(&'static str, &LatencySummary); 9] {
     [
         ("delivery", &latencies.delivery),
         ("first delivery", &latencies.first_delivery),
         ("full fan-out", &latencies.full_fanout),
         ("spread", &latencies.spread),
         ("send lag", &latencies.send_lag),
+        ("lag at the cap", &latencies.send_lag_at_cap),
         ("service time", &latencies.service_time),
         ("response time", &latencies.response_time),
         ("receive delay", &latencies.receive_delay),

@@ -1,4 +1,4 @@
-//! The body of a request as a JSON object, or the reason why it is none.
+//! The body of a request as JSON, or the reason why it is none.
 
 use axum::{
     body::Bytes,
@@ -11,10 +11,13 @@ use serde_json::Value;
 use super::App;
 use crate::{fields::Fields, problem::Problem};
 
+/// Any JSON.
+pub(super) struct Json(pub(super) Value);
+
 /// The fields of a JSON object.
 pub(super) struct JsonFields(pub(super) Fields);
 
-impl FromRequest<App> for JsonFields {
+impl FromRequest<App> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
@@ -32,9 +35,17 @@ impl FromRequest<App> for JsonFields {
             };
             Problem::new(status, message)
         })?;
-        let value: Value = serde_json::from_slice(&bytes)
+        let value = serde_json::from_slice(&bytes)
             .map_err(|why| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not JSON: {why}")))?;
-        match value {
+        Ok(Self(value))
+    }
+}
+
+impl FromRequest<App> for JsonFields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        match Json::from_request(request, app).await?.0 {
             Value::Object(values) => Ok(Self(Fields::new(values))),
             _ => Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

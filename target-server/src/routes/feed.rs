@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     clock,
-    feed::{Audience, Published},
+    faults::Verdict,
+    feed::{Audience, NotPublished, Published},
     fields::{CONTENT, IMAGE_URL, TITLE},
     post::{Change, Creator, NewPost, PageRequest, Post, PostEdit, PostRemoval},
     problem::Problem,
@@ -97,9 +98,24 @@ pub(super) async fn create(
     fields.finish()?;
     let id = Uuid::now_v7().to_string();
     let post = NewPost { id, creator_id, title, content, image_url, at: clock::now() };
-    let published = app.publisher.publish(Change::Create(post), audience).await?;
-    let creator = Some(&published.creator);
-    Ok(answer(StatusCode::CREATED, "Post created successfully!", Some(&published.post), creator, &published))
+    let (mut response, verdict) = match app.publisher.publish(Change::Create(post), audience).await {
+        Ok(published) => {
+            let creator = Some(&published.creator);
+            let message = "Post created successfully!";
+            let response = answer(StatusCode::CREATED, message, Some(&published.post), creator, &published);
+            (response, published.number.map(|number| Verdict::Taken { number }))
+        }
+        Err(NotPublished::Refused { number, how }) => {
+            let response = Problem::from(NotPublished::Refused { number, how }).into_response();
+            (response, Some(Verdict::Refused { number, how }))
+        }
+        Err(why) => return Err(why.into()),
+    };
+    // For whoever carries the answer to the poster.
+    if let Some(verdict) = verdict {
+        response.extensions_mut().insert(verdict);
+    }
+    Ok(response)
 }
 
 pub(super) async fn update(

@@ -14,7 +14,10 @@ use nix::{
 use reqwest::blocking::Client;
 use serde_json::Value;
 
-use crate::bed::{client, eventually, metric, words};
+use crate::{
+    bed::{client, eventually, metric, words},
+    truth::Truth,
+};
 
 /// A running `target-server`. Dropped, it is killed.
 pub(crate) struct Process {
@@ -116,6 +119,43 @@ fn it_stops_with_its_parent_if_asked() {
 }
 
 #[test]
+fn its_truth_log_has_an_end_however_it_is_told_to_stop() {
+    for by_signal in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let args = ["--open", "--store", "memory", "--stop-on-stdin-eof", "--truth-log", "truth.gz"];
+        let mut server = Process::start(folder.path(), &args);
+        server.post("a title");
+        if by_signal {
+            server.signal(Signal::SIGTERM);
+        } else {
+            drop(server.child.stdin.take());
+        }
+        assert_eq!(server.end().1.code(), Some(0));
+        let truth = Truth::read(&folder.path().join("truth.gz"));
+        let (end, before) = truth.lines().split_last().unwrap();
+        assert_eq!(*end, serde_json::json!({"e": "end", "lines": before.len(), "lost": 0}));
+        assert_eq!((truth.of("post").len(), truth.of("reply").len()), (1, 1));
+    }
+}
+
+#[test]
+fn only_a_server_that_may_misbehave_has_a_wire() {
+    let folder = tempfile::tempdir().unwrap();
+    let wires = |server: &Process| {
+        let tasks = Path::new("/proc").join(server.child.id().to_string()).join("task");
+        let names = tasks.read_dir().unwrap().map(|task| task.unwrap().path().join("comm"));
+        names.filter(|name| std::fs::read_to_string(name).is_ok_and(|name| name == "wire\n")).count()
+    };
+    for arg in ["--truth-log=truth.gz", "--fault=kind=drop", "--admin-token=x"] {
+        let server = Process::start(folder.path(), &["--store", "memory", arg]);
+        eventually(arg, || (wires(&server) == 1).then_some(()));
+    }
+    let plain = Process::start(folder.path(), &["--store", "memory", "--open"]);
+    plain.post("a title");
+    assert_eq!(wires(&plain), 0);
+}
+
+#[test]
 fn flags_come_from_the_environment_too() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
@@ -127,12 +167,17 @@ fn flags_come_from_the_environment_too() {
         ("PING_INTERVAL", "3s"),
         ("PING_TIMEOUT", "2s"),
         ("MAX_PAYLOAD", "2KB"),
+        ("FAULT", "kind=drop,max=1;kind=refuse,status=500,posts=7..8"),
+        ("FAULT_SEED", "9"),
+        ("ADMIN_TOKEN", "secret"),
     ] {
         command.env(format!("FEEDMARK_TARGET_{name}"), value);
     }
     let server = Process::spawn(command);
     server.post("a title");
     assert!(folder.path().join("other.db").exists());
+    let faults = server.client.get(format!("{}/admin/faults", server.url)).bearer_auth("secret");
+    assert_eq!(faults.send().unwrap().json::<Value>().unwrap().as_array().unwrap().len(), 2);
     let open =
         server.client.get(format!("{}/socket.io/?EIO=4&transport=polling", server.url)).send().unwrap();
     let open: Value = serde_json::from_str(&open.text().unwrap()[1..]).unwrap();
@@ -156,6 +201,9 @@ fn what_it_cannot_do_it_says_and_ends() {
         (vec!["--max-payload", "many"], 2, "--max-payload"),
         (vec!["--durability", "most"], 2, "full, normal, off"),
         (vec!["--worker-threads", "0"], 2, "--worker-threads"),
+        (vec!["--fault", "kind=drop,share=2"], 2, "share is 2: give a share from 0 to 1"),
+        (vec!["--admin-token", ""], 2, "--admin-token"),
+        (vec!["--port", "0", "--store", "memory", "--truth-log", "no/such/log"], 1, "no/such/log"),
         (vec!["--jwt-secret", ""], 2, "--jwt-secret"),
         (vec!["--log-level", "a=b=c"], 2, "--log-level"),
     ] {

@@ -61,9 +61,13 @@ impl Subscriber {
         loop {
             match self.socket.read() {
                 Ok(Message::Text(text)) if text == "1" => return Err(Ended::Close),
-                Ok(Message::Text(text)) if text == "2" => self.send("3"),
+                Ok(Message::Text(text)) if text == "2" => {
+                    if self.socket.send(Message::text("3")).is_err() {
+                        return Err(Ended::Gone);
+                    }
+                }
                 Ok(Message::Text(text)) => return Ok(text.to_string()),
-                Ok(Message::Close(_)) => {}
+                Ok(Message::Close(_) | Message::Ping(_)) => {}
                 Ok(other) => panic!("unexpected {other:?}"),
                 Err(tungstenite::Error::Io(e)) if is_timeout(&e) => panic!("nothing within {PATIENCE:?}"),
                 Err(_) => return Err(Ended::Gone),
@@ -89,12 +93,21 @@ impl Subscriber {
         (0..count).map(|_| self.event()["post"]["title"].as_str().unwrap().to_owned()).collect()
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.socket.get_ref()
+    }
+
+    pub(crate) fn local_port(&self) -> u16 {
+        self.stream().local_addr().unwrap().port()
+    }
+
     /// Whether nothing but pings comes for this long.
     pub(crate) fn hears_nothing_for(&mut self, time: Duration) -> bool {
         self.socket.get_ref().set_read_timeout(Some(time)).unwrap();
         let quiet = loop {
             match self.socket.read() {
                 Ok(Message::Text(text)) if text == "2" => self.send("3"),
+                Ok(Message::Ping(_)) => {}
                 Err(tungstenite::Error::Io(e)) if is_timeout(&e) => break true,
                 _ => break false,
             }

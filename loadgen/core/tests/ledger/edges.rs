@@ -1,7 +1,7 @@
 //! Each edge of the definitions once.
 
 use feedmark_core::SECOND_NS;
-use feedmark_core::ledger::{Counts, Ledger, Misses};
+use feedmark_core::ledger::{Counts, Ledger, Miss, Misses, NotOwed};
 use feedmark_core::marker::Marker;
 
 use crate::history::{BASE_NS, DEADLINE_NS, RUN, pass_of};
@@ -22,7 +22,7 @@ fn ledger(subscribers: u32, seconds: &[u64]) -> Ledger {
 }
 
 fn settle_all(ledger: &mut Ledger) {
-    ledger.settle(u64::MAX, |_| ());
+    ledger.settle(u64::MAX, true, |_| ());
 }
 
 /// The counts of the only post.
@@ -41,29 +41,34 @@ const DELIVERED: Counts = Counts {
     duplicate: 0,
     reordered: 0,
     unexpected: 0,
-    not_owed: 0,
+    not_owed: NotOwed { never_connected: 0, connected_late: 0, connection_lost: 0 },
+    unread: 0,
 };
 const LATE: Counts = Counts { delivered: 0, late: 1, ..DELIVERED };
 const MISSING: Counts = Counts { delivered: 0, missing: 1, ..DELIVERED };
-const NOT_OWED: Counts = Counts { owed: 0, delivered: 0, not_owed: 1, ..DELIVERED };
+const NEVER: Counts = not_owed(NotOwed { never_connected: 1, connected_late: 0, connection_lost: 0 });
+const TOO_LATE: Counts = not_owed(NotOwed { never_connected: 0, connected_late: 1, connection_lost: 0 });
+const LOST: Counts = not_owed(NotOwed { never_connected: 0, connected_late: 0, connection_lost: 1 });
+
+const fn not_owed(not_owed: NotOwed) -> Counts {
+    Counts { owed: 0, delivered: 0, not_owed, ..DELIVERED }
+}
 
 #[test]
 fn owed_from_exactly_one_second_after_the_confirmation() {
-    for (before_ns, expected) in [(SECOND_NS, MISSING), (SECOND_NS - 1, NOT_OWED), (SECOND_NS + 1, MISSING)] {
+    for (before_ns, expected) in [(SECOND_NS, MISSING), (SECOND_NS - 1, TOO_LATE), (SECOND_NS + 1, MISSING)] {
         let mut ledger = ledger(1, &[0]);
         ledger.confirm(0, BASE_NS - before_ns);
         assert_eq!(counts(&mut ledger), expected, "confirmed {before_ns} ns before");
     }
     let mut never = Ledger::new(1);
     never.begin(pass_of(RUN, BASE_NS, &[0]));
-    assert_eq!(counts(&mut never), NOT_OWED);
+    assert_eq!(counts(&mut never), NEVER);
 }
 
 #[test]
 fn owed_only_if_lost_after_the_deadline() {
-    for (lost_ns, expected) in
-        [(DEADLINE_NS - 1, NOT_OWED), (DEADLINE_NS, NOT_OWED), (DEADLINE_NS + 1, MISSING)]
-    {
+    for (lost_ns, expected) in [(DEADLINE_NS - 1, LOST), (DEADLINE_NS, LOST), (DEADLINE_NS + 1, MISSING)] {
         let mut ledger = ledger(1, &[0]);
         ledger.lose(0, BASE_NS + lost_ns);
         assert_eq!(counts(&mut ledger), expected, "lost {lost_ns} ns after");
@@ -75,7 +80,7 @@ fn a_connection_is_lost_when_it_was_first_lost() {
     let mut ledger = ledger(1, &[0]);
     ledger.lose(0, BASE_NS + SECOND_NS);
     ledger.lose(0, BASE_NS + 9 * SECOND_NS);
-    assert_eq!(counts(&mut ledger), NOT_OWED);
+    assert_eq!(counts(&mut ledger), LOST);
 }
 
 #[test]
@@ -94,9 +99,9 @@ fn a_post_is_settled_only_after_its_deadline() {
     let mut ledger = ledger(1, &[0, 5]);
     let deadline_ns = BASE_NS + DEADLINE_NS;
     assert_eq!(ledger.next_deadline_ns(), Some(deadline_ns));
-    ledger.settle(deadline_ns, |post| panic!("{post:?} at its deadline"));
+    ledger.settle(deadline_ns, true, |post| panic!("{post:?} at its deadline"));
     let mut settled = Vec::new();
-    ledger.settle(deadline_ns + 1, |post| settled.push((post.seq, post.owed, post.latencies_ns.len())));
+    ledger.settle(deadline_ns + 1, true, |post| settled.push((post.seq, post.owed, post.latencies_ns.len())));
     assert_eq!((settled, ledger.outstanding()), (vec![(0, 1, 0)], 1));
     assert_eq!(ledger.next_deadline_ns(), Some(deadline_ns + 5 * SECOND_NS));
 }
@@ -129,7 +134,7 @@ fn every_copy_of_a_pair_not_owed_is_unexpected_before_and_after_settling() {
             }
             ledger.arrive(0, marker(0, 0), BASE_NS + DEADLINE_NS + 1);
         }
-        assert_eq!(counts(&mut ledger), Counts { unexpected: 3, ..NOT_OWED });
+        assert_eq!(counts(&mut ledger), Counts { unexpected: 3, ..TOO_LATE });
     }
 }
 
@@ -139,7 +144,7 @@ fn an_arrival_before_the_intended_time_counts_within_the_clock_slack() {
         let mut ledger = ledger(1, &[1]);
         ledger.arrive(0, marker(0, 0), BASE_NS + SECOND_NS - early_ns);
         let mut latencies_ns = Vec::new();
-        ledger.settle(u64::MAX, |post| latencies_ns.extend(post.latencies_ns));
+        ledger.settle(u64::MAX, true, |post| latencies_ns.extend(post.latencies_ns));
         let report = ledger.report(0);
         assert_eq!(latencies_ns, latency_ns.into_iter().collect::<Vec<_>>(), "{early_ns}");
         assert_eq!(report.posts[0], if latency_ns.is_some() { DELIVERED } else { MISSING });
@@ -161,7 +166,7 @@ fn markers_of_another_run_or_beyond_the_schedule_are_foreign() {
 fn nothing_is_foreign_to_no_schedule_but_everything() {
     let mut ledger = Ledger::new(1);
     ledger.arrive(0, Marker { run: 0, writer: 0, seq: 0 }, 1);
-    ledger.settle(u64::MAX, |post| panic!("{post:?}"));
+    ledger.settle(u64::MAX, true, |post| panic!("{post:?}"));
     assert_eq!((ledger.report(0).foreign, ledger.next_deadline_ns()), (1, None));
 }
 
@@ -224,7 +229,7 @@ fn a_pair_not_owed_is_never_reordered() {
         ledger.arrive(0, marker(0, 1), BASE_NS + 3 * SECOND_NS);
         ledger.arrive(0, marker(0, 0), BASE_NS + 3 * SECOND_NS);
         settle_all(&mut ledger);
-        assert_eq!(ledger.report(0).posts[0], Counts { unexpected: 1, ..NOT_OWED });
+        assert_eq!(ledger.report(0).posts[0], Counts { unexpected: 1, ..TOO_LATE });
     }
 }
 
@@ -232,7 +237,7 @@ fn a_pair_not_owed_is_never_reordered() {
 fn a_cut_keeps_what_is_settled_and_forgets_the_rest() {
     let mut ledger = ledger(1, &[0, 1, 2, 3]);
     ledger.arrive(0, marker(0, 1), BASE_NS + SECOND_NS + 1);
-    ledger.settle(BASE_NS + SECOND_NS + DEADLINE_NS + 1, |_| ());
+    ledger.settle(BASE_NS + SECOND_NS + DEADLINE_NS + 1, true, |_| ());
     ledger.cut(0);
     assert_eq!(ledger.next_deadline_ns(), None);
     ledger.arrive(0, marker(0, 2), BASE_NS + 2 * SECOND_NS + 1);
@@ -240,4 +245,22 @@ fn a_cut_keeps_what_is_settled_and_forgets_the_rest() {
     let report = ledger.report(0);
     assert_eq!(report.posts, [Counts { reordered: 1, ..LATE }, DELIVERED]);
     assert_eq!((report.foreign, ledger.outstanding()), (0, 0), "a cut post is nobody's, not foreign");
+}
+
+/// What is missing because nobody had read it yet is told from what the target did not send, and what
+/// comes after all is late either way.
+#[test]
+fn a_post_settled_unread_has_unread_misses() {
+    let mut ledger = ledger(3, &[0, 0]);
+    ledger.arrive(0, marker(0, 0), BASE_NS + 1);
+    ledger.settle(BASE_NS + DEADLINE_NS + 1, false, |_| ());
+    ledger.arrive(2, marker(0, 1), BASE_NS + 9 * SECOND_NS);
+    let report = ledger.report(0);
+    let unread = Counts { owed: 3, delivered: 1, missing: 2, unread: 2, ..DELIVERED };
+    assert_eq!(report.posts, [unread, Counts { delivered: 0, late: 1, ..unread }]);
+    let miss = |seq, subscriber, late| Miss { seq, subscriber, late };
+    assert_eq!(
+        report.listed,
+        [miss(0, 1, false), miss(0, 2, false), miss(1, 0, false), miss(1, 1, false), miss(1, 2, true)]
+    );
 }

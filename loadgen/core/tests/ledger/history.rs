@@ -51,11 +51,11 @@ impl History {
         let mut settled = Vec::new();
         for (index, &(at_ns, happening)) in self.happenings.iter().enumerate() {
             if settle_before.get(index).copied().unwrap_or_default() {
-                ledger.settle(at_ns, |post| settled.push(post));
+                ledger.settle(at_ns, true, |post| settled.push(post));
             }
             tell(&mut ledger, at_ns, happening);
         }
-        ledger.settle(self.end_ns(), |post| settled.push(post));
+        ledger.settle(self.end_ns(), true, |post| settled.push(post));
         settled.iter_mut().for_each(|post| post.latencies_ns.sort_unstable());
         (ledger, settled)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use feedmark_core::SECOND_NS;
-use feedmark_core::ledger::{Counts, LedgerReport, Misses, SettledPost};
+use feedmark_core::ledger::{Counts, LedgerReport, Miss, Misses, NotOwed, SettledPost};
 
 use crate::history::{DEADLINE_NS, Happening, History, RUN};
 
@@ -67,6 +67,16 @@ impl<'a> Model<'a> {
             && lost.is_none_or(|lost| *lost > self.intended_ns(seq) + DEADLINE_NS)
     }
 
+    fn count_not_owed(&self, seq: u32, subscriber: u32, not_owed: &mut NotOwed) {
+        match self.confirmed_ns.get(&subscriber) {
+            None => not_owed.never_connected += 1,
+            Some(confirmed) if confirmed + SECOND_NS <= self.intended_ns(seq) => {
+                not_owed.connection_lost += 1
+            }
+            Some(_) => not_owed.connected_late += 1,
+        }
+    }
+
     fn copies(&self, seq: u32, subscriber: u32) -> &[(usize, u64)] {
         self.arrivals.get(&(seq, subscriber)).map_or(&[], Vec::as_slice)
     }
@@ -88,7 +98,7 @@ impl<'a> Model<'a> {
         for subscriber in 0..self.history.subscribers {
             let copies = self.copies(seq, subscriber);
             if !self.is_owed(seq, subscriber) {
-                counts.not_owed += 1;
+                self.count_not_owed(seq, subscriber, &mut counts.not_owed);
                 counts.unexpected += copies.len() as u32;
                 continue;
             }
@@ -109,6 +119,7 @@ impl<'a> Model<'a> {
 
     pub(crate) fn report(&self, first_judged: u32) -> LedgerReport {
         let mut misses = vec![Misses::default(); self.history.subscribers as usize];
+        let mut listed = Vec::new();
         for seq in self.posts().filter(|&seq| seq >= first_judged) {
             for (subscriber, misses) in (0..).zip(&mut misses) {
                 let first = self.copies(seq, subscriber).first();
@@ -116,12 +127,16 @@ impl<'a> Model<'a> {
                 if self.is_owed(seq, subscriber) {
                     misses.missing += u32::from(first.is_none());
                     misses.late += u32::from(is_late);
+                    if first.is_none() || is_late {
+                        listed.push(Miss { seq, subscriber, late: is_late });
+                    }
                 }
             }
         }
         LedgerReport {
             posts: self.posts().map(|seq| self.counts(seq)).collect(),
             misses,
+            listed,
             foreign: self.foreign,
         }
     }

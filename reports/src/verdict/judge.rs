@@ -1,66 +1,40 @@
-//! The verdict: what is wrong is said in sentences, and the gravest of it decides.
+//! The verdict of a run: what is wrong is said in sentences, and the gravest of it decides.
 
-use feedmark_reports::run_result::Timestamps;
-use feedmark_reports::units::{count, counted, duration, short_duration};
-use feedmark_reports::{RunResult, Status, Verdict};
+use super::{Status, Verdict};
+use crate::RunResult;
+use crate::units::{count, counted, duration, short_duration};
+use crate::validity::{self, Check, Consequence};
 
-/// A verdict to be replaced when the rest of the result is there.
-pub(super) fn nothing_yet() -> Verdict {
-    Verdict { status: Status::Unresolved, reasons: Vec::new() }
+impl RunResult {
+    /// Checks the run and judges it: fills `validity`, `findings` and `verdict` from everything else. Invalid before
+    /// fail before unresolved before pass.
+    pub fn judge(&mut self) {
+        (self.validity, self.findings) = validity::checks(self);
+        let invalid = tripped(&self.validity, Consequence::Invalid);
+        let failures = failures(self);
+        let mut unresolved = unresolved(self);
+        unresolved.extend(tripped(&self.validity, Consequence::Unresolved));
+        let status = match () {
+            () if !invalid.is_empty() => Status::Invalid,
+            () if !failures.is_empty() => Status::Fail,
+            () if !unresolved.is_empty() => Status::Unresolved,
+            () => Status::Pass,
+        };
+        let reasons = invalid.into_iter().chain(failures).chain(unresolved).chain(notes(self)).collect();
+        self.verdict = Verdict { status, reasons };
+    }
 }
 
-/// What the result does not hold.
-pub(super) struct Circumstances {
-    /// Live subscribers that the probe did not reach.
-    pub(super) probe_missed: Option<u64>,
-    /// Our own server ended early: how.
-    pub(super) target_ended: Option<String>,
-    /// Posts left out because somebody would not wait for them.
-    pub(super) unjudged: u32,
-}
-
-/// A greater jump of the clock that stamps arrivals makes them worthless (METHOD, section 3).
-const CLOCK_JUMP_NS_MAX: u64 = 1_000_000;
-
-/// Invalid before fail before unresolved before pass.
-pub(super) fn judge(result: &RunResult, circumstances: &Circumstances) -> Verdict {
-    let invalid = invalid(result);
-    let mut failures = failures(result);
-    if let Some(missed) = circumstances.probe_missed.filter(|&missed| missed > 0) {
-        let subscribers = counted(missed, "connected subscriber", "connected subscribers");
-        failures.insert(0, format!("the probe post did not reach {subscribers}"));
-    }
-    if let Some(ended) = &circumstances.target_ended {
-        failures.insert(0, ended.clone());
-    }
-    let unresolved = unresolved(result, circumstances);
-    let notes = notes(result);
-    let status = match () {
-        () if !invalid.is_empty() => Status::Invalid,
-        () if !failures.is_empty() => Status::Fail,
-        () if !unresolved.is_empty() => Status::Unresolved,
-        () => Status::Pass,
-    };
-    Verdict { status, reasons: invalid.into_iter().chain(failures).chain(unresolved).chain(notes).collect() }
-}
-
-/// Why the generator cannot be trusted.
-fn invalid(result: &RunResult) -> Vec<String> {
-    let jump_ns = result.clock_jump_ns_max;
-    if result.timestamps == Timestamps::Kernel && jump_ns > CLOCK_JUMP_NS_MAX {
-        let jump = short_duration(jump_ns);
-        return vec![format!(
-            "the realtime clock, which stamps arrivals, jumped by {jump}: stop what sets it, or use --timestamps user"
-        )];
-    }
-    Vec::new()
+fn tripped(checks: &[Check], consequence: Consequence) -> Vec<String> {
+    let tripped = checks.iter().filter(|check| check.tripped() && check.consequence() == consequence);
+    tripped.map(|check| format!("{}: {}", check.id, check.remedy.as_deref().unwrap_or(&check.name))).collect()
 }
 
 /// What the target did not do.
 fn failures(result: &RunResult) -> Vec<String> {
     let RunResult { posts, deliveries, connections, scenario, .. } = result;
     let deadline = short_duration(scenario.deadline_ns);
-    let mut reasons = Vec::new();
+    let mut reasons = Vec::from_iter(result.target_ended.clone());
     let mut reason = |number: u64, sentence: &dyn Fn() -> String| {
         if number > 0 {
             reasons.push(sentence());
@@ -98,11 +72,11 @@ fn failures(result: &RunResult) -> Vec<String> {
 }
 
 /// What keeps the run from saying anything.
-fn unresolved(result: &RunResult, circumstances: &Circumstances) -> Vec<String> {
+fn unresolved(result: &RunResult) -> Vec<String> {
     let mut reasons = Vec::new();
     if result.interrupted {
         let steady = result.phases.iter().find(|phase| phase.name == "steady");
-        let steady_ns = steady.map_or(0, |phase| phase.end_ns - phase.start_ns);
+        let steady_ns = steady.map_or(0, |phase| phase.end_ns.saturating_sub(phase.start_ns));
         reasons.push(match steady_ns {
             0 => "interrupted before the steady phase".to_owned(),
             _ => format!(
@@ -112,8 +86,8 @@ fn unresolved(result: &RunResult, circumstances: &Circumstances) -> Vec<String> 
             ),
         });
     }
-    if circumstances.unjudged > 0 {
-        let posts = counted(u64::from(circumstances.unjudged), "post", "posts");
+    if result.unjudged_posts > 0 {
+        let posts = counted(result.unjudged_posts, "post", "posts");
         reasons.push(format!("{posts} had not reached their deadline and are left out of every figure"));
     }
     if result.deliveries.owed == 0 {

@@ -1,0 +1,212 @@
+//! What the run noticed of itself, from what its parts saw.
+
+use std::ops::Range;
+
+use feedmark_core::schedule::Arrivals;
+use feedmark_reports::LatencySummary;
+use feedmark_reports::evidence::{self, Drift, Evidence, ThreadUse};
+use feedmark_reports::quantile::new_histogram;
+use feedmark_reports::stats::anderson_darling::{a_squared, exponential_uniforms};
+use feedmark_reports::stats::median::median;
+use feedmark_reports::stats::trend;
+
+use super::Observations;
+use crate::hiccups::Hiccups;
+use crate::host_watch::ThreadReport;
+use crate::scenario::Scenario;
+use crate::writers::PostRecord;
+
+/// Blocks that the steady phase is cut into to see a drift (METHOD V8).
+const BLOCKS: usize = 10;
+/// Seconds of the warm-up's end that are compared (METHOD V12).
+const WINDOWS: usize = 3;
+const SECOND_NS: u64 = 1_000_000_000;
+/// How much the send lag may change from post to post before the gaps count as others than scheduled, as a
+/// share of the mean gap.
+const GAP_TOLERANCE: f64 = 0.01;
+
+/// `beyond` deliveries were late or missing.
+pub(super) fn evidence(scenario: &Scenario, observations: &Observations, beyond: u64) -> Evidence {
+    let Observations { pass, probes, probe_unreached, hiccups, disturbances, floor, .. } = observations;
+    let judged: Vec<&PostRecord> =
+        pass.records.iter().filter(|record| record.seq >= observations.first_judged).collect();
+    let offsets_ns = &observations.offsets_ns;
+    let intended_ns: Vec<u64> = judged.iter().map(|record| offsets_ns[record.seq as usize]).collect();
+    let mut left_ns: Vec<u64> =
+        judged.iter().map(|record| left_ns(record).saturating_sub(pass.base_ns)).collect();
+    left_ns.sort_unstable();
+    let poisson = scenario.arrivals == Arrivals::Poisson;
+    let steady = scenario.warmup_ns..scenario.warmup_ns + scenario.duration_ns;
+    let medians = medians_by_offset(scenario, observations);
+    let warmup_from_ns = scenario.warmup_ns.saturating_sub(WINDOWS as u64 * SECOND_NS);
+    let warmup = windows(&medians, warmup_from_ns..scenario.warmup_ns);
+    let block_ns = scenario.duration_ns / BLOCKS as u64;
+    let blocks = medians_of(&medians, steady.clone(), BLOCKS);
+    let drift = trend::drift(&blocks).map(|drift| Drift {
+        relative: drift.relative,
+        p: drift.p,
+        slope_s_per_s: trend::theil_sen(&blocks).map_or(0.0, |ns_per_block| ns_per_block / block_ns as f64),
+    });
+    let steady_windows = windows(&medians, steady);
+    Evidence {
+        achieved_rate_ratio: span(&intended_ns).zip(span(&left_ns)).map(|(asked, taken)| asked / taken),
+        arrival_a2: poisson.then(|| arrival_a2(&left_ns, 1e9 / scenario.rate_per_s)).flatten(),
+        arrival_a2_scheduled: poisson.then(|| arrival_a2(&intended_ns, 1e9 / scenario.rate_per_s)).flatten(),
+        gap_error_p99_ns: if poisson { None } else { gap_error_p99(&intended_ns, &left_ns) },
+        hiccups: vec![group_of(hiccups)],
+        threads: disturbances.threads.iter().map(thread_use).collect(),
+        steal_share_max: disturbances.steal_max.map(|peak| peak.share),
+        throttled_ns: disturbances.throttled.map(|throttled| throttled.held_ns),
+        cpu_pressure_share_max: disturbances.pressure_max.map(|peak| peak.share),
+        delivery_earliest_ns: earliest(observations, beyond),
+        probes: *probes,
+        probe_unreached: *probe_unreached,
+        block_medians_ns: blocks.iter().map(|block| block.map(|ns| ns as u64)).collect(),
+        drift,
+        warmup_spread: spread(&warmup),
+        warmup_windows_ns: warmup.iter().map(|window| window.map(|ns| ns as u64)).collect(),
+        steady_spread_max: steady_windows.windows(WINDOWS).filter_map(spread).reduce(f64::max),
+        floor: floor.clone(),
+    }
+}
+
+fn group_of(hiccups: &Hiccups) -> evidence::Hiccups {
+    let ticks = hiccups.recorder.total();
+    evidence::Hiccups {
+        group: hiccups.group.to_owned(),
+        late_ns: LatencySummary::new(ticks, 0, ticks.len() as f64),
+    }
+}
+
+fn thread_use(thread: &ThreadReport) -> ThreadUse {
+    ThreadUse {
+        name: thread.name.clone(),
+        cpu_s: thread.cpu_ns as f64 / 1e9,
+        cpu_share_max: thread.cpu_max.share,
+        at_ns: thread.cpu_max.at_ns,
+        run_delay_share_max: thread.run_delay_max.map(|peak| peak.share),
+    }
+}
+
+/// When a post left the generator's own hands: sent, or taken up to wait at the cap.
+fn left_ns(record: &PostRecord) -> u64 {
+    match (record.waited_at_cap, record.sent_ns) {
+        (false, Some(sent_ns)) => sent_ns,
+        _ => record.taken_ns,
+    }
+}
+
+/// First to last, if that is some time.
+fn span(times_ns: &[u64]) -> Option<f64> {
+    let span_ns = times_ns.last()?.saturating_sub(*times_ns.first()?);
+    (span_ns > 0).then_some(span_ns as f64)
+}
+
+fn gaps(times_ns: &[u64]) -> impl Iterator<Item = u64> {
+    times_ns.windows(2).map(|pair| pair[1].saturating_sub(pair[0]))
+}
+
+fn arrival_a2(left_ns: &[u64], mean_ns: f64) -> Option<f64> {
+    let tolerance_ns = (mean_ns * GAP_TOLERANCE).max(1.0) as u64;
+    a_squared(&mut exponential_uniforms(gaps(left_ns), mean_ns, tolerance_ns)?)
+}
+
+/// How much gaps differ from the scheduled ones, for all but the worst 1 %.
+fn gap_error_p99(intended_ns: &[u64], left_ns: &[u64]) -> Option<u64> {
+    let mut errors: Vec<u64> = gaps(intended_ns).zip(gaps(left_ns)).map(|(a, b)| a.abs_diff(b)).collect();
+    errors.sort_unstable();
+    let rank = (errors.len() as f64 * 0.99).ceil() as usize;
+    errors.get(rank.checked_sub(1)?).copied()
+}
+
+/// The median delivery of every post that somebody was owed, by intended time; one that half of them did not
+/// get in time counts as the deadline, which it was at least.
+fn medians_by_offset(scenario: &Scenario, observations: &Observations) -> Vec<(u64, f64)> {
+    let posts = observations.offsets_ns.iter().zip(&observations.pass.times);
+    posts
+        .filter(|(_, times)| times.owed > 0)
+        .map(|(&offset_ns, times)| (offset_ns, times.reach_50_ns.unwrap_or(scenario.deadline_ns) as f64))
+        .collect()
+}
+
+/// The medians of `n` equal parts of the range.
+fn medians_of(medians: &[(u64, f64)], range_ns: Range<u64>, n: usize) -> Vec<Option<f64>> {
+    let since = |&(offset_ns, ns): &(u64, f64)| Some((offset_ns.checked_sub(range_ns.start)?, ns));
+    trend::blocks(medians.iter().filter_map(since), range_ns.end - range_ns.start, n)
+}
+
+/// The medians of whole seconds, backwards from the end of the range.
+fn windows(medians: &[(u64, f64)], range_ns: Range<u64>) -> Vec<Option<f64>> {
+    let seconds = (range_ns.end - range_ns.start) / SECOND_NS;
+    medians_of(medians, range_ns.end - seconds * SECOND_NS..range_ns.end, seconds as usize)
+}
+
+/// (greatest - least) / median of as many windows as belong together.
+fn spread(windows: &[Option<f64>]) -> Option<f64> {
+    let mut values: Vec<f64> = windows.iter().copied().collect::<Option<_>>()?;
+    if values.len() < WINDOWS {
+        return None;
+    }
+    let middle = median(&mut values)?;
+    let greatest = values.iter().copied().fold(f64::MIN, f64::max);
+    let least = values.iter().copied().fold(f64::MAX, f64::min);
+    (middle > 0.0).then_some((greatest - least) / middle)
+}
+
+/// The delivery latency if every frame that shared a read had come as early as it can have.
+fn earliest(observations: &Observations, beyond: u64) -> LatencySummary {
+    let Observations { pass, engine, .. } = observations;
+    let mut histogram = pass.delivery.total().clone();
+    let mut moved = new_histogram();
+    for step in engine.shared_reads.latest.iter_recorded() {
+        let value_ns = step.value_iterated_to();
+        // What nobody was owed in time is not among the deliveries.
+        moved.saturating_record_n(value_ns, step.count_at_value().min(histogram.count_at(value_ns)));
+    }
+    histogram.subtract(&moved).expect("no bucket has less than was counted in it");
+    histogram.add(&engine.shared_reads.earliest).expect("all latency histograms share their bounds");
+    LatencySummary::new(&histogram, beyond, owed_posts(observations) as f64)
+}
+
+/// Judged posts with owed pairs: all deliveries of one post share its fate, so the post is the sample
+/// (METHOD, section 5).
+pub(super) fn owed_posts(observations: &Observations) -> u64 {
+    let judged = observations.pass.times.iter().skip(observations.first_judged as usize);
+    judged.filter(|times| times.owed > 0).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_whole_seconds_counted_from_the_end() {
+        let medians: Vec<(u64, f64)> = (0..50).map(|i| (i * SECOND_NS / 10, i as f64)).collect();
+        let found = windows(&medians, SECOND_NS / 2..4 * SECOND_NS);
+        assert_eq!(found, [Some(14.5), Some(24.5), Some(34.5)]);
+        assert_eq!(windows(&medians, 6 * SECOND_NS..7 * SECOND_NS), [None]);
+        assert_eq!(windows(&medians, 0..SECOND_NS / 2), []);
+    }
+
+    #[test]
+    fn a_spread_needs_every_window() {
+        assert_eq!(spread(&[Some(9.0), Some(10.0), Some(12.0)]), Some(0.3));
+        assert_eq!(spread(&[Some(9.0), None, Some(12.0)]), None);
+        assert_eq!(spread(&[Some(9.0)]), None);
+        assert_eq!(spread(&[Some(0.0), Some(0.0), Some(0.0)]), None);
+    }
+
+    #[test]
+    fn gaps_are_compared_one_by_one() {
+        let intended_ns: Vec<u64> = (0..101).map(|i| i * 1_000).collect();
+        let mut left_ns: Vec<u64> = intended_ns.iter().map(|ns| ns + 50).collect();
+        assert_eq!(gap_error_p99(&intended_ns, &left_ns), Some(0));
+        left_ns[50] += 30;
+        assert_eq!(
+            gap_error_p99(&intended_ns, &left_ns),
+            Some(30),
+            "one post late changes two gaps of a hundred"
+        );
+        assert_eq!(gap_error_p99(&intended_ns[..1], &left_ns[..1]), None);
+    }
+}
