@@ -140,7 +140,7 @@ pub fn assemble(
         seed: scenario.seed,
         host: host(limits),
         timestamps: if engine.kernel_stamps { Timestamps::Kernel } else { Timestamps::User },
-        stamp_ambiguous: engine.shared_reads.latest.len(),
+        stamp_ambiguous: if engine.kernel_stamps { engine.shared_reads.latest.len() } else { 0 },
         clock_jump_ns_max: engine.clock_jump_ns,
         phases,
         posts,

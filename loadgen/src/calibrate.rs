@@ -50,7 +50,7 @@ pub struct Calibration {
     /// Delivery latency from a target that does nothing: the floor.
     pub delivery: QuantilesNs,
     /// A delivery this long or longer is not limited by the floor (METHOD V11), at the highest quantile that the
-    /// posts support.
+    /// posts support; `null` unless the run passed.
     pub resolves: Option<Resolves>,
     /// The most that null target and subscribers managed together; `null` if it could not be seen.
     pub deliveries_per_s_max: Option<f64>,
@@ -156,7 +156,7 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
     let mut target = Target::start_null(&folder.path().join("null-target.log"))?;
     let scenario = against(scenario, &target)?;
     let run = run::run(&scenario, Some(&folder.path().join("run")), quiet).map(|run| run.result)?;
-    let floor_stored = match run.verdict.status {
+    let passed = match run.verdict.status {
         Status::Pass => Some(to_store(&scenario, &run)),
         _ => None,
     };
@@ -169,8 +169,8 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
     if let Some(how) = ended {
         return Err(CalibrateError::TargetEnded(how));
     }
-    if let Some(floor) = &floor_stored {
-        store.add(floor.clone())?;
+    if let Some(floor) = passed.clone() {
+        store.add(floor)?;
     }
     let subscribers = u64::from(scenario.subscribers);
     let beside = needs.descriptors - subscribers;
@@ -182,14 +182,14 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
         interrupted: interrupt::stop_asked(),
         posts: run.posts.scheduled,
         delivery: QuantilesNs::of(&run.latency_ns.delivery),
-        resolves: resolves(&run),
+        resolves: passed.as_ref().and_then(|_| resolves(&run)),
         deliveries_per_s_max,
         send_lag: QuantilesNs::of(&run.latency_ns.send_lag),
         receive_delay: QuantilesNs::of(&run.latency_ns.receive_delay),
         kernel_stamps: has_kernel_stamps(&run),
         subscribers_max: host_limits.open_files_hard.saturating_sub(beside),
         advice: advice::advice(&host_limits, &clock_facts, &scenario),
-        stored_in: floor_stored.map(|_| store.floors_file().display().to_string()),
+        stored_in: passed.map(|_| store.floors_file().display().to_string()),
         clock: clock_facts,
         sleep,
         limits: host_limits,

@@ -155,7 +155,7 @@ fn measure(
     let mut narrator = Narrator::new(clock, quiet);
     let mut target = match &scenario.url {
         Some(url) => Target::at(url, Duration::from_nanos(scenario.connect_timeout_ns))?,
-        None => Target::start_reference(&scenario.target_args, &folder.join("target.log"))?,
+        None => Target::start_reference(&scenario.target_arguments(), &folder.join("target.log"))?,
     };
     narrator.note(&format!("target: {}", target.name));
     let pid = scenario.target_pid.or(target.pid());

@@ -6,6 +6,7 @@ use feedmark_core::schedule::{Arrivals, POSTS_MAX, Schedule, Stage};
 use feedmark_core::session::SessionSpec;
 use feedmark_core::socketio::Selector;
 use feedmark_reports::run_result::{ArrivalLaw, ScenarioRecord};
+use target_server::Fault;
 use url::Url;
 
 use crate::settings::{ArrivalsSetting, Settings, TimestampsSetting};
@@ -22,6 +23,8 @@ pub struct Scenario {
     pub url: Option<Url>,
     /// Arguments for that server.
     pub target_args: Vec<String>,
+    /// What that server does wrong on command, with the scenario's seed.
+    pub faults: Vec<String>,
     /// Process to sample as the target's.
     pub target_pid: Option<i32>,
     /// Subscribers.
@@ -111,6 +114,12 @@ impl Scenario {
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect(),
+            faults: settings
+                .fault
+                .unwrap_or_default()
+                .iter()
+                .map(|text| parse_fault(text))
+                .collect::<Result<_, _>>()?,
             target_pid: settings.target_pid,
             subscribers: settings.subscribers.unwrap_or(Subscribers::new(1000)).get(),
             rate_per_s,
@@ -153,6 +162,9 @@ impl Scenario {
                 "they are for the reference server, but a url is given: drop one",
             ));
         }
+        if scenario.url.is_some() && !scenario.faults.is_empty() {
+            return Err(wrong("fault", "faults are for the reference server, but a url is given: drop one"));
+        }
         if scenario.expected_posts() > POSTS_MAX as f64 {
             let posts = scenario.expected_posts();
             return Err(wrong(
@@ -163,6 +175,13 @@ impl Scenario {
             ));
         }
         Ok(scenario)
+    }
+
+    /// Arguments of the reference server, faults included.
+    pub fn target_arguments(&self) -> Vec<String> {
+        let faults = self.faults.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]);
+        let seed = (!self.faults.is_empty()).then(|| ["--fault-seed".to_owned(), self.seed.to_string()]);
+        seed.into_iter().flatten().chain(faults).chain(self.target_args.iter().cloned()).collect()
     }
 
     /// Posts that rate, warm-up and duration make on average.
@@ -214,6 +233,7 @@ impl Scenario {
             message_bytes_max: self.message_bytes_max as u64,
             kernel_stamps: self.kernel_stamps,
             target_args: self.target_args.clone(),
+            faults: self.faults.clone(),
         }
     }
 }
@@ -311,6 +331,10 @@ fn parse_header(line: &str) -> Result<(String, String), ScenarioError> {
         return Err(wrong("header", format!("`{name}` is set by the protocol: drop it")));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+fn parse_fault(text: &str) -> Result<String, ScenarioError> {
+    text.parse::<Fault>().map(|_| text.to_owned()).map_err(|problem| wrong("fault", problem.to_string()))
 }
 
 fn parse_auth(text: &str) -> Result<String, ScenarioError> {

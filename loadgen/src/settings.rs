@@ -69,6 +69,9 @@ settings! {
     /// Arguments for the reference server that the run starts (see `feedmark target --help`)
     #[arg(long, env = "FEEDMARK_TARGET_ARGS", value_name = "ARGS", allow_hyphen_values = true, help_heading = "Target")]
     target_args: String,
+    /// What the reference server does wrong on command, such as kind=drop,share=0.01; repeatable (docs/faults.md)
+    #[arg(long, env = "FEEDMARK_FAULT", value_name = "FAULT", value_delimiter = ';', help_heading = "Target")]
+    fault: Vec<String>,
     /// Process whose CPU and memory are sampled as the target's
     #[arg(long, env = "FEEDMARK_TARGET_PID", value_name = "PID", help_heading = "Target")]
     target_pid: i32,

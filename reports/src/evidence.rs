@@ -83,7 +83,8 @@ pub struct Drift {
     pub relative: f64,
     /// Two-sided p of the Mann-Kendall test.
     pub p: f64,
-    /// Growth of the median latency, seconds per second.
+    /// Growth of the median latency, seconds per second of arrivals: a target that takes `C` of the `rate` offered
+    /// shows `1 - C / rate`.
     pub slope_s_per_s: f64,
 }
 

@@ -125,6 +125,8 @@ pub struct ScenarioRecord {
     pub kernel_stamps: bool,
     /// Arguments of the reference server.
     pub target_args: Vec<String>,
+    /// What the reference server did wrong on command.
+    pub faults: Vec<String>,
 }
 
 /// How intended times follow each other.

@@ -174,6 +174,7 @@ fn scenario() -> ScenarioRecord {
         message_bytes_max: 1 << 20,
         kernel_stamps: true,
         target_args: Vec::new(),
+        faults: Vec::new(),
     }
 }
 

@@ -45,7 +45,8 @@ pub(super) fn evidence(scenario: &Scenario, observations: &Observations, beyond:
     let drift = trend::drift(&blocks).map(|drift| Drift {
         relative: drift.relative,
         p: drift.p,
-        slope_s_per_s: trend::theil_sen(&blocks).map_or(0.0, |ns_per_block| ns_per_block / block_ns as f64),
+        slope_s_per_s: trend::theil_sen(&blocks)
+            .map_or(0.0, |ns_per_block| per_second_of_arrivals(ns_per_block / block_ns as f64)),
     });
     let steady_windows = windows(&medians, steady);
     Evidence {
@@ -86,6 +87,12 @@ fn thread_use(thread: &ThreadReport) -> ThreadUse {
         at_ns: thread.cpu_max.at_ns,
         run_delay_share_max: thread.run_delay_max.map(|peak| peak.share),
     }
+}
+
+/// A slope over intended times as one over arrival times, which lie apart by what the latency grew: a target that takes
+/// `C` of `rate` posts/s makes `rate / C - 1` of the former and `1 - C / rate` of the latter.
+fn per_second_of_arrivals(slope: f64) -> f64 {
+    slope / (1.0 + slope).max(f64::MIN_POSITIVE)
 }
 
 /// When a post left the generator's own hands: sent, or taken up to wait at the cap.

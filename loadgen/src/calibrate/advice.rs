@@ -47,7 +47,7 @@ fn open_files(limits: &HostLimits, wanted: u64) -> Option<Advice> {
     let wanted = wanted.max(1).next_power_of_two();
     (limits.open_files_hard < wanted).then(|| Advice {
         reason: format!(
-            "the hard limit of {} open files leaves no room for many more subscribers; in the shell that starts \
+            "the hard limit of {} open files leaves little room for more subscribers; in the shell that starts \
              feedmark:",
             count(limits.open_files_hard)
         ),

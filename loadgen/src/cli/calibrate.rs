@@ -71,7 +71,12 @@ pub(super) fn calibrate(args: CalibrateArgs) -> u8 {
 
 /// The first setting that names a target, as a flag or in the environment.
 fn of_a_target(flags: &Settings) -> Option<&'static str> {
-    let settings = [("url", "--url"), ("target_args", "--target-args"), ("target_pid", "--target-pid")];
+    let settings = [
+        ("url", "--url"),
+        ("target_args", "--target-args"),
+        ("fault", "--fault"),
+        ("target_pid", "--target-pid"),
+    ];
     settings.into_iter().find(|(name, _)| flags.is_set(name)).map(|(_, flag)| flag)
 }
 
@@ -79,6 +84,7 @@ fn of_a_target(flags: &Settings) -> Option<&'static str> {
 fn drop_target(settings: &mut Settings) {
     settings.url = None;
     settings.target_args = None;
+    settings.fault = None;
     settings.target_pid = None;
     settings.post_path = None;
     settings.header = None;
@@ -102,10 +108,10 @@ fn text(calibration: &Calibration) -> String {
         // A String takes whatever is written to it.
         let _ = writeln!(text, "  {name:<16}{value}");
     }
-    text.push_str("what to change\n");
-    if calibration.advice.is_empty() {
-        let _ = writeln!(text, "  nothing: no setting of this host limits this load");
-    }
+    text.push_str(match calibration.advice.is_empty() {
+        true => "what to change\n  no setting of this host limits this load\n",
+        false => "what to change, as root\n",
+    });
     for advice in &calibration.advice {
         let _ = writeln!(text, "  {}\n    {}", advice.reason, advice.command);
     }
@@ -164,7 +170,7 @@ fn measured(calibration: &Calibration) -> Vec<(&'static str, String)> {
                 duration(*delivery_ns),
                 Label::FloorLimited.word()
             ),
-            None => "nothing yet: too few posts".to_owned(),
+            None => "unknown: the run did not pass".to_owned(),
         },
     ));
     lines.push((

@@ -256,7 +256,11 @@ impl Reactor {
             let subscriber = connection.attempt.subscriber;
             let (mut became_live, mut last_in_read) = (false, None);
             // Since when a frame may have lain there: its socket was empty then, or it was not yet sent.
-            let possible_ns = |intended_ns: u64| emptied_ns.max(intended_ns).min(arrival_ns);
+            // Without a stamp nothing is known of that.
+            let possible_ns = |intended_ns: u64| match stamp {
+                Some(_) => emptied_ns.max(intended_ns).min(arrival_ns),
+                None => arrival_ns,
+            };
             let buffered_before = session.buffered_bytes();
             self.out.clear();
             let on_event = |event: SessionEvent<'_>| match event {
@@ -270,7 +274,7 @@ impl Reactor {
                     if first_copy && marker.seq >= self.first_judged {
                         self.unstamped += u64::from(stamp.is_none());
                         let earlier = last_in_read.replace(self.ledger.intended_ns(marker.seq));
-                        if let Some(earlier_ns) = earlier.filter(|_| stamp.is_some()) {
+                        if let Some(earlier_ns) = earlier {
                             // One read carries one stamp, that of its last segment: earlier frames came before it.
                             let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
                             let possible_ns = possible_ns(earlier_ns);

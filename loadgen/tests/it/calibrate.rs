@@ -19,7 +19,7 @@ const LOAD: [&str; 8] = ["-c", "20", "-r", "50/s", "-d", "3s", "--deadline", "1s
 /// The same, for runs of which only the floor matters.
 const BRIEF: [&str; 8] = ["-c", "20", "-r", "50/s", "-d", "1s", "--warmup", "0s"];
 /// A machine that is busy now may not be soon.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 2;
 
 /// A command that keeps its floors in the bed's `store`.
 fn with_store(bed: &Bed, args: &[&[&str]]) -> Command {
@@ -169,8 +169,9 @@ fn json_says_the_same_and_a_scenario_gives_the_load() {
     assert_eq!(json["load"]["body_bytes"], MARKER_BYTES + " no JSON".len());
     assert!(json["posts"].as_u64().unwrap() > 0);
     assert!(json["deliveries_per_s_max"].as_f64().unwrap() > 0.0);
-    // A warm-up this short is no calibration.
-    assert_eq!((finished.code, &json["stored_in"]), (Some(98), &Value::Null), "{}", finished.stderr);
+    // A warm-up this short makes no floor.
+    assert!(matches!(finished.code, Some(97 | 98)), "{}", finished.stderr);
+    assert_eq!(json["stored_in"], Value::Null);
     assert!(finished.stderr.contains("saturate: "), "{}", finished.stderr);
 }
 

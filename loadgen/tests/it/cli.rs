@@ -242,4 +242,5 @@ fn target_serves() {
     finished.is_healthy();
     let sampled = bed.result().resources.target.unwrap();
     assert!(sampled.peak_memory_bytes > 0 && !sampled.samples.is_empty());
+    server.finish();
 }

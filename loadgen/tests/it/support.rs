@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// Longer than anything here takes; a wait that reaches it fails the test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// The program under test.
@@ -183,6 +183,10 @@ impl Process {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
 
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -223,12 +227,18 @@ impl Server {
         Self { url: url.trim_end().to_owned(), process }
     }
 
+    /// Ends its standard input, and waits until it has ended, too.
+    pub(crate) fn finish(mut self) {
+        drop(self.process.child.stdin.take());
+        eventually("the server ends", || self.process.has_ended());
+    }
+
     pub(crate) fn kill(&self) {
         self.process.signal(Signal::SIGKILL);
     }
 
     pub(crate) fn pid(&self) -> String {
-        self.process.child.id().to_string()
+        self.process.pid().to_string()
     }
 }
 

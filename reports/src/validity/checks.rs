@@ -1,4 +1,5 @@
-//! The checks, in the order of METHOD section 4, with their limits.
+//! The checks, in the order of METHOD section 4, with their limits; `docs/method.md` has the measurements behind
+//! those that differ from METHOD's first guesses.
 
 use super::{Bound, Check, Finding, Label, Unit};
 use crate::evidence::Hiccups;
@@ -13,9 +14,9 @@ const S_NS: f64 = 1e9;
 /// V1: the achieved rate may differ from the scheduled one by this share.
 const RATE_ERROR_MAX: f64 = 0.01;
 /// V2: p99 of the send lag: this, or this share of the median delivery.
-const SEND_LAG_P99: (f64, f64) = (MS_NS, 0.05);
+const SEND_LAG_P99: (f64, f64) = (3.0 * MS_NS, 0.05);
 /// V2: greatest send lag: this, or this share of delivery p99.9.
-const SEND_LAG_MAX: (f64, f64) = (10.0 * MS_NS, 0.1);
+const SEND_LAG_MAX: (f64, f64) = (20.0 * MS_NS, 0.1);
 /// V3: p99 of the receive delay, and the greatest: with kernel stamps it is not part of any latency, but a reader
 /// that is slower fills the target's buffers.
 const RECEIVE_DELAY_P99_NS: f64 = 50.0 * MS_NS;
@@ -23,11 +24,11 @@ const RECEIVE_DELAY_MAX_NS: f64 = 100.0 * MS_NS;
 /// V3: what shared stamps may move a quantile by: this, or this share of it.
 const STAMP_UNCERTAINTY: (f64, f64) = (MS_NS, 0.05);
 /// V4: p99.9 of the hiccups, and the greatest.
-const HICCUP_P999_NS: f64 = 5.0 * MS_NS;
+const HICCUP_P999_NS: f64 = 10.0 * MS_NS;
 const HICCUP_MAX_NS: f64 = 50.0 * MS_NS;
 /// V5: share of one CPU that a thread may use in a window of 1 s; share of the host that may be stolen.
 const THREAD_CPU_MAX: f64 = 0.85;
-const STEAL_MAX: f64 = 0.02;
+const STEAL_MAX: f64 = 0.05;
 /// V6: a jump of the realtime clock, which stamps arrivals, beyond this makes them worthless.
 const CLOCK_JUMP_NS_MAX: f64 = MS_NS;
 /// V8: relative drift of the block medians, and how clear it must be.

@@ -256,17 +256,17 @@ fn split_frames_wait_for_the_acknowledgement() {
     let folder = tempfile::tempdir().unwrap();
     let bed = Bed::start(faulty(&folder, &["kind=split"]));
     let mut listening = subscribe(&bed, 1);
-    let took_40_ms = (0..20).filter(|n| {
+    let took_40_ms = (0..16).filter(|n| {
         let from = monotonic_ns();
         bed.post(&format!("post {n}"));
         assert_eq!(listening[0].titles(1), [format!("post {n}")]);
         let took = monotonic_ns() - from;
-        // The pong goes out with the next read.
-        assert!(listening[0].hears_nothing_for(Duration::from_millis(20)));
+        // The ping may itself wait for an acknowledgement; the pong goes out with this read.
+        assert!(listening[0].hears_nothing_for(Duration::from_millis(60)));
         took >= 35 * MS
     });
     let took_40_ms = took_40_ms.count();
-    assert!(took_40_ms >= 10, "{took_40_ms} of 20");
+    assert!(took_40_ms >= 8, "{took_40_ms} of 16");
 }
 
 #[test]

@@ -1,0 +1,206 @@
+//! A run against a server that misbehaves on command, with all that the two say of it.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::SocketAddr;
+
+use feedmark_reports::quantile::Quantile;
+use feedmark_reports::{LatencySummary, RunResult, Status};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::log::Truth;
+use crate::support::Bed;
+
+/// Repetitions of a run that the harness calls INVALID.
+const REPETITIONS_MAX: usize = 3;
+pub(crate) const MS_NS: f64 = 1e6;
+
+/// The runs are as long and as many as METHOD says.
+pub(crate) fn full() -> bool {
+    std::env::var_os("FEEDMARK_TRUTH_FULL").is_some_and(|value| value == "1")
+}
+
+/// One value for the full form, another for the short one.
+pub(crate) fn scaled<T>(full_form: T, short: T) -> T {
+    if full() { full_form } else { short }
+}
+
+/// A line of `posts.csv`. Times are ns of run time.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PostRow {
+    pub(crate) seq: u32,
+    pub(crate) phase: String,
+    pub(crate) intended_ns: u64,
+    pub(crate) owed: u32,
+    pub(crate) delivered: u32,
+    pub(crate) late: u32,
+    pub(crate) full_latency_ns: Option<u64>,
+}
+
+/// A line of `misses.csv`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct MissRow {
+    pub(crate) seq: u32,
+    pub(crate) address: SocketAddr,
+    pub(crate) outcome: String,
+    pub(crate) cause: String,
+}
+
+/// A run, and the truth about it.
+pub(crate) struct Run {
+    pub(crate) result: RunResult,
+    pub(crate) posts: Vec<PostRow>,
+    pub(crate) misses: Vec<MissRow>,
+    pub(crate) truth: Truth,
+    pub(crate) code: i32,
+}
+
+/// What to run: `feedmark run` with these arguments, the reference server with these faults.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Plan {
+    pub(crate) args: Vec<String>,
+    pub(crate) faults: Vec<String>,
+    pub(crate) mutant: Option<&'static str>,
+}
+
+impl Plan {
+    /// The default bed: 500 subscribers, 20 posts/s; 30 s, or 10 s in the short form.
+    pub(crate) fn new(faults: &[&str]) -> Self {
+        let plan = Self { faults: faults.iter().map(ToString::to_string).collect(), ..Self::default() };
+        plan.with(&["-c", "500", "-r", "20/s", "-d", scaled("30s", "10s")])
+    }
+
+    /// Later arguments win.
+    pub(crate) fn with(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(ToString::to_string));
+        self
+    }
+
+    pub(crate) fn mutant(mut self, mutant: Option<&'static str>) -> Self {
+        self.mutant = mutant;
+        self
+    }
+
+    /// Runs once, whatever the verdict.
+    pub(crate) fn run_once(&self) -> Run {
+        let bed = Bed::new();
+        let log = bed.path().join("truth.gz");
+        let mut target_args = format!("--store memory --truth-log {}", log.display());
+        for fault in &self.faults {
+            target_args.push_str(&format!(" --fault {fault}"));
+        }
+        let mut command = bed.command(crate::support::FEEDMARK);
+        command.args(["run", "--out", "out", "--quiet", "--target-args", &target_args]).args(&self.args);
+        if let Some(mutant) = self.mutant {
+            command.env("FEEDMARK_MUTANT", mutant);
+        }
+        let finished = crate::support::finish(command);
+        let code = finished.code.unwrap();
+        assert!(matches!(code, 0 | 97..=99), "{}\n{}", finished.stdout, finished.stderr);
+        let result = bed.result();
+        let truth = Truth::read(&log, &result.run_id);
+        let run =
+            Run { posts: rows(&bed, "posts.csv"), misses: rows(&bed, "misses.csv"), result, truth, code };
+        run.assert_sound();
+        run
+    }
+
+    /// Runs until the harness calls a run something else than INVALID.
+    pub(crate) fn run(&self) -> Run {
+        let mut reasons = Vec::new();
+        for _ in 0..=REPETITIONS_MAX {
+            let run = self.run_once();
+            if run.result.verdict.status != Status::Invalid {
+                return run;
+            }
+            tell("repeated", &run.result.verdict.reasons.join(" | "));
+            reasons.push(run.result.verdict.reasons);
+        }
+        panic!("INVALID {} times: {reasons:#?}", reasons.len());
+    }
+}
+
+fn rows<T: DeserializeOwned>(bed: &Bed, name: &str) -> Vec<T> {
+    let path = bed.out().join(name);
+    match path.exists() {
+        true => csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect(),
+        false => Vec::new(),
+    }
+}
+
+impl Run {
+    /// What must hold of any run, whatever was injected.
+    fn assert_sound(&self) {
+        let deliveries = &self.result.deliveries;
+        assert_eq!(deliveries.residual, 0);
+        assert_eq!(deliveries.owed, deliveries.delivered + deliveries.late + deliveries.missing);
+        assert_eq!(deliveries.missing, deliveries.missing_by_cause.values().sum::<u64>());
+        assert_eq!(deliveries.not_owed, deliveries.not_owed_by_cause.values().sum::<u64>());
+        let delivery = &self.result.latency_ns.delivery;
+        assert_eq!(delivery.count, deliveries.owed, "every owed pair has its rank");
+        assert_eq!(delivery.beyond_deadline, deliveries.late + deliveries.missing);
+        assert_eq!(self.misses.len() as u64, deliveries.late + deliveries.missing);
+        let steady = self.steady().map(|post| u64::from(post.owed)).sum::<u64>();
+        assert_eq!(steady, deliveries.owed);
+    }
+
+    /// Posts of the steady phase.
+    pub(crate) fn steady(&self) -> impl Iterator<Item = &PostRow> {
+        self.posts.iter().filter(|post| post.phase == "steady")
+    }
+
+    /// The post was sent in the steady phase.
+    pub(crate) fn is_steady(&self, seq: u32) -> bool {
+        self.posts[seq as usize].phase == "steady"
+    }
+
+    /// Intended time on the truth log's clock.
+    pub(crate) fn intended_ns(&self, seq: u32) -> u64 {
+        self.result.started_monotonic_ns + self.posts[seq as usize].intended_ns
+    }
+
+    /// What the delivery latencies of the steady phase really were at the server's socket, sorted.
+    pub(crate) fn true_latencies_ns(&self) -> Vec<u64> {
+        let first = self.truth.first_writes();
+        let steady = first.iter().filter(|((seq, _), _)| self.is_steady(*seq));
+        let mut latencies_ns: Vec<u64> =
+            steady.map(|((seq, _), at_ns)| at_ns.saturating_sub(self.intended_ns(*seq))).collect();
+        latencies_ns.sort_unstable();
+        latencies_ns
+    }
+
+    /// Whose address the socket had.
+    pub(crate) fn address(&self, socket: u32) -> SocketAddr {
+        self.truth.peers[&socket]
+    }
+}
+
+/// The value at a quantile of sorted values, by METHOD's rank.
+pub(crate) fn quantile_of(sorted: &[u64], quantile: f64) -> u64 {
+    let rank = ((quantile * sorted.len() as f64 - 1e-6).ceil() as usize).clamp(1, sorted.len());
+    sorted[rank - 1]
+}
+
+/// What the report says, whether or not V9 lets it be printed.
+pub(crate) fn reported_ns(summary: &LatencySummary, quantile: f64) -> f64 {
+    match summary.value_at(quantile) {
+        Quantile::Ns(ns) => ns as f64,
+        other => panic!("no finite value at {quantile}: {other:?}"),
+    }
+}
+
+/// Within an absolute distance.
+pub(crate) fn assert_near(what: &str, found: f64, expected: f64, within: f64) {
+    assert!((found - expected).abs() <= within, "{what}: {found}, expected {expected} +- {within}");
+}
+
+/// A line of figures for the table of results.
+pub(crate) fn tell(row: &str, figures: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "truth: {row}: {figures}");
+}
+
+/// ms with three digits.
+pub(crate) fn ms(ns: f64) -> String {
+    format!("{:.3} ms", ns / MS_NS)
+}

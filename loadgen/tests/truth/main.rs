@@ -1,0 +1,20 @@
+//! The truth tests (METHOD section 8): the reference server misbehaves on command and writes down what it really did;
+//! what the report says is compared with that. One test a row of the table, named after it.
+//!
+//! A run that the harness itself calls INVALID may be repeated, at most three times; a valid run with a wrong
+//! figure is a failure, never repeated. With `FEEDMARK_TRUTH_FULL=1` the runs are as long and as many as the table
+//! says (`scripts/truth --full`), else short: `docs/truth.md` says what the short forms still prove.
+//! Every test prints its figures, one line each, beginning with `truth:`.
+
+mod accounting;
+mod bed;
+mod control;
+mod disturbed;
+mod latency;
+mod log;
+mod mutants;
+mod pure;
+#[path = "../it/support.rs"]
+#[expect(dead_code, reason = "shared with the other tests, which use the rest")]
+mod support;
+mod thread;

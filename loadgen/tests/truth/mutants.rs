@@ -1,0 +1,44 @@
+//! T24: the harness broken on purpose; every mutant is killed by a test of another row, which passes without it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::bed::tell;
+use crate::{accounting, disturbed, latency};
+
+/// The test fails with this mutant.
+fn is_killed(mutant: &'static str, by: &str, test: impl FnOnce(Option<&'static str>)) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| test(Some(mutant))));
+    let message = outcome.err().and_then(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+    });
+    let message = message.unwrap_or_else(|| panic!("{mutant} survived {by}"));
+    let first = message.lines().next().unwrap_or_default();
+    assert!(!message.contains("no such mutant") && !message.contains("INVALID 4 times"), "{message}");
+    tell("T24", &format!("{mutant} killed by {by}: {}", first.chars().take(120).collect::<String>()));
+}
+
+#[test]
+fn t24_actual_for_intended_time_is_noticed() {
+    is_killed("ActualForIntended", "T2 with one writer", |mutant| latency::t2(&["--in-flight", "1"], mutant));
+}
+
+#[test]
+fn t24_skipped_ticks_are_noticed() {
+    is_killed("SkippedTicks", "T2", |mutant| latency::t2(&[], mutant));
+}
+
+#[test]
+fn t24_dropped_small_values_are_noticed() {
+    is_killed("NonPositiveDropped", "T13", disturbed::t13_once);
+}
+
+#[test]
+fn t24_averaged_percentiles_are_noticed() {
+    is_killed("AveragedPercentiles", "T2", |mutant| latency::t2(&[], mutant));
+}
+
+#[test]
+fn t24_ignored_misses_are_noticed() {
+    is_killed("MissingIgnored", "T4", accounting::t4);
+}
