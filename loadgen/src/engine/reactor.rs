@@ -27,7 +27,14 @@ const EVENTS_PER_WAIT: usize = 1024;
 /// Reads of one connection before the others get their turn.
 const READS_PER_TURN: usize = 16;
 /// Longest sleep: commands wake the reactor, the rest is housekeeping.
-const TICK_NS: u64 = 100_000_000;
+const SLEEP_NS_MAX: u64 = 50_000_000;
+/// Longest sleep while frames share reads: such a frame can have come at any time since the sockets were last known
+/// to be empty, and that is when a sleep began.
+const SHORT_SLEEP_NS_MAX: u64 = 1_000_000;
+/// For how long after a shared read the sleeps are short.
+const SHORT_SLEEPS_NS: u64 = 1_000_000_000;
+/// How often the clocks are paired.
+const PAIR_NS: u64 = 100_000_000;
 /// How often heartbeats and connect timeouts are looked at.
 const SWEEP_NS: u64 = 500_000_000;
 /// How long the targets may take to answer our close.
@@ -64,6 +71,10 @@ pub(super) struct Reactor {
     heard: Vec<bool>,
     /// The latest reading of the clock.
     seen_ns: u64,
+    /// Every socket that has not been read since was empty then.
+    all_empty_ns: u64,
+    /// The latest read that judged frames shared.
+    shared_read_ns: u64,
     pairing: Pairing,
     clock_jump_ns: u64,
     next_sweep_ns: u64,
@@ -123,6 +134,8 @@ impl Reactor {
             addresses: vec![None; subscribers as usize],
             heard: vec![false; subscribers as usize],
             seen_ns: clock.now_ns(),
+            all_empty_ns: 0,
+            shared_read_ns: 0,
             pairing: clock.pair(),
             clock_jump_ns: 0,
             next_sweep_ns: 0,
@@ -160,6 +173,9 @@ impl Reactor {
                 }
             }
             drained &= taken < EVENTS_PER_WAIT;
+            if drained {
+                self.all_empty_ns = asked_ns;
+            }
             self.connect_more();
             let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
             // Only after reading: the heartbeat that a late reactor misses may lie in its own kernel.
@@ -178,7 +194,11 @@ impl Reactor {
             Some(until_ns) => until_ns,
             None => self.connector.wake_ns().unwrap_or(u64::MAX),
         };
-        wake_ns.saturating_sub(now_ns).min(TICK_NS)
+        let longest_ns = match now_ns.saturating_sub(self.shared_read_ns) < SHORT_SLEEPS_NS {
+            true => SHORT_SLEEP_NS_MAX,
+            false => SLEEP_NS_MAX,
+        };
+        wake_ns.saturating_sub(now_ns).min(longest_ns)
     }
 
     /// Handles one readiness event; false if the socket may hold more than was read.
@@ -249,7 +269,7 @@ impl Reactor {
             }
             let now_ns = self.clock.now_ns();
             self.seen_ns = now_ns;
-            let emptied_ns = connection.emptied_ns;
+            let emptied_ns = connection.emptied_ns.max(self.all_empty_ns);
             let stamp = received.stamp_realtime_ns.map(|realtime_ns| self.pairing.run_ns(realtime_ns));
             let (more, arrival_ns) = (received.filled, stamp.unwrap_or(now_ns).min(now_ns));
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
@@ -280,6 +300,7 @@ impl Reactor {
                             let possible_ns = possible_ns(earlier_ns);
                             self.receive_delay.record(since_base_ns, now_ns - possible_ns);
                             self.shared_reads.record(earlier_ns, possible_ns, arrival_ns);
+                            self.shared_read_ns = now_ns;
                         }
                     }
                 }
@@ -399,7 +420,7 @@ impl Reactor {
         if pairing.is_tight() {
             self.clock_jump_ns = self.clock_jump_ns.max(pairing.jump_ns(&self.pairing));
             self.pairing = pairing;
-            self.next_pairing_ns = now_ns + TICK_NS;
+            self.next_pairing_ns = now_ns + PAIR_NS;
         }
     }
 

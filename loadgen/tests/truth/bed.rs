@@ -32,6 +32,7 @@ pub(crate) struct PostRow {
     pub(crate) seq: u32,
     pub(crate) phase: String,
     pub(crate) intended_ns: u64,
+    pub(crate) sent_ns: Option<u64>,
     pub(crate) owed: u32,
     pub(crate) delivered: u32,
     pub(crate) late: u32,
@@ -65,10 +66,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// The default bed: 500 subscribers, 20 posts/s; 30 s, or 10 s in the short form.
+    /// The default bed: 500 subscribers, 20 posts/s; 30 s, or 10 s with a short drain in the short form.
     pub(crate) fn new(faults: &[&str]) -> Self {
         let plan = Self { faults: faults.iter().map(ToString::to_string).collect(), ..Self::default() };
-        plan.with(&["-c", "500", "-r", "20/s", "-d", scaled("30s", "10s")])
+        plan.with(&["-c", "500", "-r", "20/s", "-d", scaled("30s", "10s"), "--deadline", scaled("10s", "3s")])
     }
 
     /// Later arguments win.

@@ -129,7 +129,18 @@ fn control_p99(rate: &str) -> f64 {
     let bed = Bed::new();
     let server = null_target(&bed);
     let control = Control::start(server.url.trim_start_matches("http://"));
-    bed.run(&[&["-c", "1", "-r", rate, "-d", scaled("30s", "10s"), "--url", &server.url]]);
+    bed.run(&[&[
+        "-c",
+        "1",
+        "-r",
+        rate,
+        "-d",
+        scaled("30s", "10s"),
+        "--deadline",
+        "3s",
+        "--url",
+        &server.url,
+    ]]);
     let seen = control.finish();
     let realtime_minus_monotonic = ns(clock_gettime(ClockId::CLOCK_REALTIME).unwrap())
         - ns(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
@@ -159,7 +170,18 @@ fn t26_the_engine_sees_what_a_bare_loop_sees() {
         let expected = control_p99(rate);
         let bed = Bed::new();
         let server = null_target(&bed);
-        bed.run(&[&["-c", "1000", "-r", rate, "-d", scaled("30s", "10s"), "--url", &server.url]]);
+        bed.run(&[&[
+            "-c",
+            "1000",
+            "-r",
+            rate,
+            "-d",
+            scaled("30s", "10s"),
+            "--deadline",
+            "3s",
+            "--url",
+            &server.url,
+        ]]);
         let result = bed.result();
         assert_eq!(result.deliveries.delivered, result.deliveries.owed);
         let found = reported_ns(&result.latency_ns.delivery, 0.99);

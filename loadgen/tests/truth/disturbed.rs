@@ -52,11 +52,7 @@ fn assert_invalid(row: &str, result: &RunResult, ids: &[&str]) {
     assert!(ids.iter().any(named), "none of {ids:?} in {reasons:?}");
 }
 
-const BED: [&str; 6] = ["-c", "500", "-r", "20/s", "-d", scaled_duration()];
-
-const fn scaled_duration() -> &'static str {
-    "10s"
-}
+const BED: [&str; 8] = ["-c", "500", "-r", "20/s", "-d", "10s", "--deadline", "3s"];
 
 /// A control group with a quota of a tenth of a CPU; gone when dropped.
 struct TenthOfACpu(PathBuf);
@@ -117,12 +113,12 @@ fn t10_a_writer_that_was_stopped_is_invalid() {
 
 /// Arrivals keep their time in the kernel while nobody reads; the reader's absence is told all the same.
 fn stopped_reader(rate: &str) {
-    let run = Background::start(&["-c", "500", "-d", "10s", "-r", rate, "--arrivals", "constant"]);
+    let run = Background::start(&[&BED[..], &["-r", rate, "--arrivals", "constant"]].concat());
     run.await_steady();
     let reader = eventually("the reactor", || thread::named(run.process.pid(), "reactor-0"));
-    // Two stops half a second and a bit apart: whatever the phase, a post at 2/s falls into one of them.
-    for _ in 0..2 {
-        std::thread::sleep(Duration::from_millis(950));
+    // Three stops, a third of half a second apart in phase: whatever it is, a post at 2/s falls well into one of them.
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_millis(870));
         thread::stop(reader, Duration::from_millis(300));
     }
     let (result, truth) = run.finish();
@@ -182,7 +178,7 @@ fn t13_healthy_runs_are_valid() {
     let runs = scaled(100, 3);
     let mut invalid = Vec::new();
     for _ in 0..runs {
-        let run = Plan::new(&[]).run_once();
+        let run = Plan::new(&[]).with(&["-d", "10s", "--deadline", "3s"]).run_once();
         match run.result.verdict.status {
             Status::Pass => {}
             Status::Invalid => invalid.push(run.result.verdict.reasons),

@@ -5,6 +5,7 @@ use feedmark_reports::stats::littles_law;
 use feedmark_reports::validity::Label;
 
 use crate::bed::{MS_NS, Plan, Run, assert_near, full, ms, quantile_of, reported_ns, scaled, tell};
+use crate::picture;
 
 fn t1_plan() -> Plan {
     Plan::new(&["kind=delay,law=lognormal,median=20ms,sigma=0.5"])
@@ -49,15 +50,20 @@ fn little(run: &Run, row: &str) {
 /// One freeze of a second under 100 posts a second; also with a single writer, which a closed-loop tool would be.
 pub(crate) fn t2(args: &[&str], mutant: Option<&'static str>) {
     let faults = ["kind=stall,at=9s,for=1s"];
-    let duration = ["--arrivals", "constant", "-c", "50", "-r", "100/s", "-d", scaled("60s", "20s")];
+    let duration = ["--arrivals", "constant", "-c", "10", "-r", "100/s", "-d", scaled("60s", "20s")];
     let run = Plan::new(&faults).with(&duration).with(args).mutant(mutant).run();
     let (delivery, posts) = (&run.result.latency_ns.delivery, &run.result.posts);
     let scheduled = posts.scheduled as f64;
     // The posts of the frozen second waited from 1000 ms down to 0 ms: so many of them lie beyond a quantile.
     let expected = |quantile: f64| (1_000.0 - (1.0 - quantile) * scheduled * 10.0) * MS_NS;
+    let truth = run.true_latencies_ns();
     for quantile in [0.99, 0.999] {
-        let found = reported_ns(delivery, quantile);
-        tell("T2", &format!("p{} {} (truth {})", quantile * 100.0, ms(found), ms(expected(quantile))));
+        let (found, truth) = (reported_ns(delivery, quantile), quantile_of(&truth, quantile) as f64);
+        let name = format!("p{}", quantile * 100.0);
+        tell(
+            "T2",
+            &format!("{name} {} (arithmetic {}, truth log {})", ms(found), ms(expected(quantile)), ms(truth)),
+        );
         assert_near(&format!("p{}", quantile * 100.0), found, expected(quantile), 20.0 * MS_NS);
     }
     // METHOD V9: p99 needs 1,000 posts, p99.9 needs 10,000.
@@ -74,7 +80,13 @@ pub(crate) fn t2(args: &[&str], mutant: Option<&'static str>) {
     assert_near("posts over 500 ms", slow as f64, 50.0, 2.0);
     assert_eq!((posts.dropped, run.result.deliveries.missing), (0, 0));
     assert_eq!(run.code, 0, "{:?}", run.result.verdict);
+    if args == ONE_WRITER && mutant.is_none() {
+        picture::draw(&run);
+    }
 }
+
+/// What a closed-loop tool is: it posts again only after the reply.
+pub(crate) const ONE_WRITER: [&str; 2] = ["--in-flight", "1"];
 
 #[test]
 fn t02_one_freeze_is_in_the_percentiles() {
@@ -83,7 +95,7 @@ fn t02_one_freeze_is_in_the_percentiles() {
 
 #[test]
 fn t02_one_freeze_is_in_the_percentiles_of_a_single_writer() {
-    t2(&["--in-flight", "1"], None);
+    t2(&ONE_WRITER, None);
 }
 
 #[test]
@@ -102,7 +114,8 @@ fn t03_stalled_replies_are_response_time_and_the_schedule_is_kept() {
             ms(delivery)
         ),
     );
-    assert!(lag <= MS_NS, "send lag p99 {lag}");
+    // What V2 allows; METHOD's first guess was 1 ms.
+    assert!(lag <= 3.0 * MS_NS, "send lag p99 {lag}");
     assert_near("response time", response, 2_000.0 * MS_NS, 50.0 * MS_NS);
     assert!(delivery < 500.0 * MS_NS, "delivery p99 {delivery}");
     assert_eq!((run.result.posts.dropped, run.result.posts.waited_at_cap), (0, 0));
@@ -145,13 +158,18 @@ fn t14_the_serial_cost_of_a_subscriber_is_the_slope() {
 #[test]
 fn t15_batched_flushes_are_uniform_waits() {
     let run = Plan::new(&["kind=flush,every=100ms"])
-        .with(&["-c", "50", "-r", "100/s", "-d", scaled("60s", "30s")])
+        .with(&["-c", "20", "-r", "100/s", "-d", scaled("60s", "30s")])
         .run();
     let delivery = &run.result.latency_ns.delivery;
-    let (p50, p99) = (reported_ns(delivery, 0.5), reported_ns(delivery, 0.99));
-    tell("T15", &format!("p50 {}, p99 {}", ms(p50), ms(p99)));
-    assert_near("p50", p50, 50.0 * MS_NS, 3.0 * MS_NS);
-    assert_near("p99", p99, 99.0 * MS_NS, 3.0 * MS_NS);
+    let truth = run.true_latencies_ns();
+    for (quantile, uniform_ms) in [(0.5, 50.0), (0.99, 99.0)] {
+        let (found, truth) = (reported_ns(delivery, quantile), quantile_of(&truth, quantile) as f64);
+        let name = format!("p{}", quantile * 100.0);
+        tell("T15", &format!("{name} {} (truth {})", ms(found), ms(truth)));
+        assert_near(&name, found, truth, 3.0 * MS_NS);
+        // What the server needs before the wait, some ms, comes on top of it.
+        assert_near(&format!("{name} of a uniform wait"), found, (uniform_ms + 2.0) * MS_NS, 5.0 * MS_NS);
+    }
 }
 
 #[test]

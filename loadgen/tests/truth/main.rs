@@ -6,6 +6,8 @@
 //! says (`scripts/truth --full`), else short: `docs/truth.md` says what the short forms still prove.
 //! Every test prints its figures, one line each, beginning with `truth:`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail")]
+
 mod accounting;
 mod bed;
 mod control;
@@ -13,6 +15,7 @@ mod disturbed;
 mod latency;
 mod log;
 mod mutants;
+mod picture;
 mod pure;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the other tests, which use the rest")]

@@ -20,7 +20,7 @@ fn is_killed(mutant: &'static str, by: &str, test: impl FnOnce(Option<&'static s
 
 #[test]
 fn t24_actual_for_intended_time_is_noticed() {
-    is_killed("ActualForIntended", "T2 with one writer", |mutant| latency::t2(&["--in-flight", "1"], mutant));
+    is_killed("ActualForIntended", "T2 with one writer", |mutant| latency::t2(&latency::ONE_WRITER, mutant));
 }
 
 #[test]

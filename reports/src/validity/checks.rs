@@ -22,7 +22,7 @@ const SEND_LAG_MAX: (f64, f64) = (20.0 * MS_NS, 0.1);
 const RECEIVE_DELAY_P99_NS: f64 = 50.0 * MS_NS;
 const RECEIVE_DELAY_MAX_NS: f64 = 100.0 * MS_NS;
 /// V3: what shared stamps may move a quantile by: this, or this share of it.
-const STAMP_UNCERTAINTY: (f64, f64) = (MS_NS, 0.05);
+const STAMP_UNCERTAINTY: (f64, f64) = (2.0 * MS_NS, 0.05);
 /// V4: p99.9 of the hiccups, and the greatest.
 const HICCUP_P999_NS: f64 = 10.0 * MS_NS;
 const HICCUP_MAX_NS: f64 = 50.0 * MS_NS;
@@ -150,17 +150,14 @@ fn worst_shift(run: &RunResult) -> Option<(&'static str, f64, f64)> {
         ("p99", 0.99, delivery.p99),
         ("p99.9", 0.999, delivery.p999),
     ];
-    let shift = |(name, quantile, printed): (&'static str, f64, Quantile)| match (
-        printed,
-        finite(&run.evidence.delivery_earliest_ns, quantile),
-    ) {
-        (Quantile::Ns(latest), Some(earliest)) => {
-            let latest = latest as f64;
-            Some((name, (latest - earliest).max(0.0), STAMP_UNCERTAINTY.0.max(STAMP_UNCERTAINTY.1 * latest)))
-        }
-        _ => None,
+    let printed = printed.iter().filter(|(.., printed)| matches!(printed, Quantile::Ns(_)));
+    let shift = |&(name, quantile, _): &(&'static str, f64, Quantile)| {
+        let latest = finite(delivery, quantile)?;
+        let earliest = finite(&run.evidence.delivery_earliest_ns, quantile)?;
+        let (absolute, share) = STAMP_UNCERTAINTY;
+        Some((name, (latest - earliest).max(0.0), absolute.max(share * latest)))
     };
-    printed.into_iter().filter_map(shift).max_by(|a, b| (a.1 / a.2).total_cmp(&(b.1 / b.2)))
+    printed.filter_map(shift).max_by(|a, b| (a.1 / a.2).total_cmp(&(b.1 / b.2)))
 }
 
 fn hiccups(run: &RunResult, checks: &mut Vec<Check>) {
