@@ -184,11 +184,6 @@ fn sum_posts(records: &[PostRecord], range: std::ops::Range<usize>) -> Posts {
             }
         }
     }
-    assert_eq!(
-        posts.scheduled,
-        posts.acknowledged + posts.failed + posts.dropped,
-        "posts without an outcome"
-    );
     posts
 }
 

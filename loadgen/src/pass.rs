@@ -131,8 +131,10 @@ pub fn run_pass(
     }
     let mut records = writers.finish();
     collector.mistake_actual_for_intended(&records, base_ns);
-    let (times, delivery) = collector.finish();
-    let unjudged = if aborted { scheduled - times.len() as u32 } else { 0 };
+    let (mut times, delivery) = collector.finish();
+    // A reactor may have settled a post that was due before the stop, and that nobody handed over.
+    times.truncate(scheduled as usize);
+    let unjudged = if aborted { scheduled.saturating_sub(times.len() as u32) } else { 0 };
     if aborted {
         // What was not at its deadline when somebody would not wait is in no figure at all.
         scheduled = times.len() as u32;

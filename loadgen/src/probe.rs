@@ -45,6 +45,8 @@ pub fn probe(
     let mut probes = 0;
     let unreached = loop {
         probes += 1;
+        // Who connects later is not owed this probe.
+        let established = engine.totals().established;
         let enough = |progress: &PassProgress| {
             let totals = &progress.totals;
             narrator.progress("probe", 0, || {
@@ -60,11 +62,15 @@ pub fn probe(
         let pass = pass_from_now(clock, writers.run, Arc::new([0]), scenario.deadline_ns);
         let pass = run_pass(engine, writers, clock, pass, 0, enough)?;
         let totals = engine.totals();
-        let unreached = live(&totals).saturating_sub(totals.heard);
+        let unreached = established.saturating_sub(totals.lost).saturating_sub(totals.heard);
         if interrupt::stop_asked() {
             break unreached;
         }
         if let Some(PostRecord { failure: Some(failure), .. }) = pass.records.first() {
+            if probes > 1 {
+                // The first one was accepted: what the target refuses from then on is measured.
+                break unreached;
+            }
             return Err(RunError::ProbeRefused {
                 target: target.to_owned(),
                 path: scenario.post_path.clone(),

@@ -1,21 +1,34 @@
 //! What the target says of deliveries that it refused itself, because a subscriber's buffer was full.
 //!
-//! Read from its `/metrics` (Prometheus text), where it has one: the reference server's counter
-//! [`REFUSED`]. A target without it is no error: then nobody knows.
+//! Read from its `/metrics` (Prometheus text), where it has one: the reference server's counter. A target without
+//! it is no error: then nobody knows.
+//! Invariant: whoever asks waits for a second at most, whatever the target does.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 /// The counter that is read.
 const REFUSED: &str = r#"feed_deliveries_refused_total{cause="buffer_full"}"#;
-/// Longest wait for any step of it.
+/// Longest wait for the answer, and for any step of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Greatest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
 
 /// Deliveries refused since the target started; `None` where it does not say.
 pub fn refused_by_full_buffer(target: SocketAddr, host: &str) -> Option<u64> {
+    let host = host.to_owned();
+    let (sender, answer) = sync_channel(1);
+    // A target that dribbles its answer keeps this thread busy and nobody else.
+    let asking = std::thread::Builder::new().name("metrics".into()).spawn(move || {
+        let _ = sender.send(ask(target, &host));
+    });
+    asking.ok()?;
+    answer.recv_timeout(PATIENCE).ok().flatten()
+}
+
+fn ask(target: SocketAddr, host: &str) -> Option<u64> {
     let mut stream = TcpStream::connect_timeout(&target, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.set_write_timeout(Some(PATIENCE)).ok()?;

@@ -217,6 +217,9 @@ fn measure(
     target.stop();
     let steady_end_mark = steady_end_mark.unwrap_or_else(|| end_mark.clone());
     let (steady_mark, refused_between) = steady_mark.unwrap_or_else(|| (end_mark.clone(), refused_after));
+    // A target that was too slow to say keeps its last word.
+    let refused_between = refused_between.or(refused_before);
+    let refused_after = refused_after.or(refused_between);
     let refused = refused_before
         .zip(refused_between)
         .zip(refused_after)

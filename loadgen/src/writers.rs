@@ -61,6 +61,8 @@ pub struct PostRecord {
     pub writer: Option<u16>,
     /// The writers took it from the pacer.
     pub taken_ns: u64,
+    /// Time that it took to open a connection for it: the target's and the network's, not the generator's.
+    pub connect_ns: u64,
     /// First byte handed to the kernel; `None` if none was.
     pub sent_ns: Option<u64>,
     /// Reply complete; `None` if it never was.
@@ -219,6 +221,7 @@ fn not_sent(taken: Taken) -> PostRecord {
         waited_at_cap: true,
         writer: None,
         taken_ns: taken.at_ns,
+        connect_ns: 0,
         sent_ns: None,
         complete_ns: None,
         failure: Some(PostError::NotSent),
@@ -237,9 +240,9 @@ async fn write_post(
     waited_at_cap: bool,
 ) -> (Writer, PostRecord) {
     let mut abandoned = shared.abandoned.clone();
-    let mut sent_ns = None;
+    let (mut sent_ns, mut connect_ns) = (None, 0);
     let outcome = tokio::select! {
-        outcome = post_once(shared, &mut writer, seq, &mut sent_ns) => outcome,
+        outcome = post_once(shared, &mut writer, seq, &mut sent_ns, &mut connect_ns) => outcome,
         () = tokio::time::sleep(shared.config.timeout) => Err(PostError::Timeout),
         _ = abandoned.wait_for(|abandoned| *abandoned) => Err(PostError::Abandoned),
     };
@@ -254,8 +257,16 @@ async fn write_post(
         Err(_) => None,
     };
     let failure = outcome.err();
-    let record =
-        PostRecord { seq, waited_at_cap, writer: Some(writer.id), taken_ns, sent_ns, complete_ns, failure };
+    let record = PostRecord {
+        seq,
+        waited_at_cap,
+        writer: Some(writer.id),
+        taken_ns,
+        connect_ns,
+        sent_ns,
+        complete_ns,
+        failure,
+    };
     (writer, record)
 }
 
@@ -265,6 +276,7 @@ async fn post_once(
     writer: &mut Writer,
     seq: u32,
     sent_ns: &mut Option<u64>,
+    connect_ns: &mut u64,
 ) -> Result<u64, PostError> {
     let config = &shared.config;
     let marker = Marker { run: config.run, writer: writer.id, seq };
@@ -279,7 +291,9 @@ async fn post_once(
             outcome => return outcome,
         }
     }
+    let asked_ns = shared.clock.now_ns();
     let connection = writer.connection.insert(Connection::open(config, shared.clock).await?);
+    *connect_ns = shared.clock.now_ns() - asked_ns;
     let outcome = connection.post(config, body).await;
     *sent_ns = connection.first_byte_ns();
     outcome

@@ -40,12 +40,18 @@ pub(super) fn evidence(scenario: &Scenario, observations: &Observations, beyond:
     let medians = medians_by_offset(scenario, observations);
     let warmup_from_ns = scenario.warmup_ns.saturating_sub(WINDOWS as u64 * SECOND_NS);
     let warmup = windows(&medians, warmup_from_ns..scenario.warmup_ns);
-    let block_ns = scenario.duration_ns / BLOCKS as u64;
     let blocks = medians_of(&medians, steady.clone(), BLOCKS);
-    let drift = trend::drift(&blocks).map(|drift| Drift {
+    // A post that came too late for its deadline would hide how latency grew: a trend is read up to the first.
+    let first_beyond =
+        observations.pass.times.iter().position(|times| times.owed > 0 && times.reach_50_ns.is_none());
+    let grown_until_ns =
+        first_beyond.map_or(steady.end, |seq| offsets_ns[seq].clamp(steady.start, steady.end));
+    let grown = medians_of(&medians, steady.start..grown_until_ns, BLOCKS);
+    let block_ns = (grown_until_ns - steady.start) / BLOCKS as u64;
+    let drift = trend::drift(&grown).map(|drift| Drift {
         relative: drift.relative,
         p: drift.p,
-        slope_s_per_s: trend::theil_sen(&blocks)
+        slope_s_per_s: trend::theil_sen(&grown)
             .map_or(0.0, |ns_per_block| per_second_of_arrivals(ns_per_block / block_ns as f64)),
     });
     let steady_windows = windows(&medians, steady);
@@ -92,13 +98,14 @@ fn thread_use(thread: &ThreadReport) -> ThreadUse {
 /// A slope over intended times as one over arrival times, which lie apart by what the latency grew: a target that takes
 /// `C` of `rate` posts/s makes `rate / C - 1` of the former and `1 - C / rate` of the latter.
 fn per_second_of_arrivals(slope: f64) -> f64 {
-    slope / (1.0 + slope).max(f64::MIN_POSITIVE)
+    // A latency that falls is no backlog: what it is per second of arrivals is of no use to anyone.
+    if slope > 0.0 { slope / (1.0 + slope) } else { slope }
 }
 
 /// When a post left the generator's own hands: sent, or taken up to wait at the cap.
 fn left_ns(record: &PostRecord) -> u64 {
     match (record.waited_at_cap, record.sent_ns) {
-        (false, Some(sent_ns)) => sent_ns,
+        (false, Some(sent_ns)) => sent_ns.saturating_sub(record.connect_ns),
         _ => record.taken_ns,
     }
 }

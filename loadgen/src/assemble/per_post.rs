@@ -92,7 +92,7 @@ impl PerPost {
             };
             let at_ns = offsets_ns[record.seq as usize];
             let intended_ns = if active(Mutant::ActualForIntended) { sent_ns } else { pass.base_ns + at_ns };
-            let lag_ns = sent_ns.saturating_sub(intended_ns);
+            let lag_ns = sent_ns.saturating_sub(intended_ns).saturating_sub(record.connect_ns);
             self.send_lag.record(at_ns, lag_ns);
             let split = if record.waited_at_cap { &mut self.lag_at_cap } else { &mut self.lag_below_cap };
             split.record(at_ns, lag_ns);

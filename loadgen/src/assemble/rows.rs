@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use feedmark_core::ledger::LedgerReport;
 use serde::Serialize;
 
 use super::Observations;
@@ -103,10 +104,10 @@ fn miss_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<MissRow> 
         (true, true) => "refused_by_full_buffer or unknown",
         (false, _) => UNKNOWN,
     };
-    let cause = |seq: u32, late: bool| match failures.get(&seq) {
+    let cause = |shard: &LedgerReport, seq: u32, late: bool| match failures.get(&seq) {
         _ if late => "late",
         Some(failure) => cause_of_failure(failure),
-        None if ledger.counts[seq as usize].unread > 0 => GENERATOR_BUSY,
+        None if shard.posts[seq as usize].unread > 0 => GENERATOR_BUSY,
         None => unexplained,
     };
     let mut rows = Vec::new();
@@ -121,7 +122,7 @@ fn miss_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<MissRow> 
                     subscriber,
                     address: engine.addresses.get(subscriber as usize).copied().flatten(),
                     outcome: if miss.late { "late" } else { "missing" },
-                    cause: cause(miss.seq, miss.late),
+                    cause: cause(shard, miss.seq, miss.late),
                 }
             },
         ));

@@ -82,6 +82,7 @@ pub(super) struct Reactor {
     /// Held by sessions for frames that are not whole yet.
     buffered_bytes: usize,
     pass_number: u32,
+    pass_run: u32,
     pass_base_ns: u64,
     first_judged: u32,
     unstamped: u64,
@@ -142,6 +143,7 @@ impl Reactor {
             next_pairing_ns: 0,
             buffered_bytes: 0,
             pass_number: 0,
+            pass_run: 0,
             pass_base_ns: 0,
             first_judged: 0,
             unstamped: 0,
@@ -158,10 +160,16 @@ impl Reactor {
         loop {
             // What had arrived by now is among the events that the kernel gives next.
             let asked_ns = self.clock.now_ns();
-            let timeout = Duration::from_nanos(self.sleep_ns(asked_ns));
-            match self.poll.poll(&mut events, Some(timeout)) {
+            let sleep_ns = self.sleep_ns(asked_ns);
+            match self.poll.poll(&mut events, Some(Duration::from_nanos(sleep_ns))) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-                outcome => outcome.expect("epoll_wait on our own descriptor"),
+                outcome => {
+                    outcome.expect("epoll_wait on our own descriptor");
+                    if events.is_empty() {
+                        // It slept to the end, and looked once more before it said so.
+                        self.all_empty_ns = asked_ns + sleep_ns;
+                    }
+                }
             }
             self.renew_pairing();
             let mut drained = true;
@@ -174,7 +182,7 @@ impl Reactor {
             }
             drained &= taken < EVENTS_PER_WAIT;
             if drained {
-                self.all_empty_ns = asked_ns;
+                self.all_empty_ns = self.all_empty_ns.max(asked_ns);
             }
             self.connect_more();
             let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
@@ -288,7 +296,8 @@ impl Reactor {
                     let Some(marker) = self.finder.find(payload) else { return };
                     let first_copy = self.ledger.arrive(subscriber, marker, arrival_ns);
                     self.counts.deliveries += u64::from(first_copy);
-                    if !std::mem::replace(&mut self.heard[subscriber as usize], true) {
+                    let ours = marker.run == self.pass_run;
+                    if ours && !std::mem::replace(&mut self.heard[subscriber as usize], true) {
                         self.counts.heard += 1;
                     }
                     if first_copy && marker.seq >= self.first_judged {
@@ -468,6 +477,7 @@ impl Reactor {
             match command {
                 Command::Begin { number, pass, first_judged, begun } => {
                     self.pass_number = number;
+                    self.pass_run = pass.run;
                     self.pass_base_ns = pass.base_ns;
                     self.first_judged = first_judged;
                     self.ledger.begin(pass);
