@@ -143,7 +143,7 @@ impl Run {
         assert_eq!(delivery.beyond_deadline, deliveries.late + deliveries.missing);
         assert_eq!(self.misses.len() as u64, deliveries.late + deliveries.missing);
         let steady = self.steady().map(|post| u64::from(post.owed)).sum::<u64>();
-        assert_eq!(steady, deliveries.owed);
+        assert_eq!(steady, deliveries.owed, "every owed pair has its post");
     }
 
     /// Posts of the steady phase.

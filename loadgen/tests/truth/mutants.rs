@@ -27,7 +27,7 @@ fn t24_actual_for_intended_time_is_noticed() {
 
 #[test]
 fn t24_skipped_ticks_are_noticed() {
-    is_killed("SkippedTicks", "T2", "V1: ", |mutant| latency::t2(&[], mutant));
+    is_killed("SkippedTicks", "T2", "every owed pair has its post", |mutant| latency::t2(&[], mutant));
 }
 
 #[test]
