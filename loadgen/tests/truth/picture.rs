@@ -6,8 +6,8 @@ use crate::bed::{Run, quantile_of};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 400.0;
-const LEFT: f64 = 62.0;
-const RIGHT: f64 = 20.0;
+const LEFT: f64 = 76.0;
+const RIGHT: f64 = 36.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 46.0;
 /// The axis goes to 1 - 10^-4.
@@ -57,10 +57,12 @@ fn svg(intended: &[u64], closed: &[u64]) -> String {
             HEIGHT - BOTTOM + 20.0
         );
     }
-    for (name, color, values, above) in [
-        ("closed loop (from the actual send)", "#c0392b", closed, 30.0),
-        ("feedmark (from the intended time)", "#1f5fa8", intended, -12.0),
-    ] {
+    // The lower curve's label stands to the right, below which nothing else runs.
+    let curves = [
+        ("closed loop (from the actual send)", "#c0392b", closed, 42.0, 10.0, "start"),
+        ("feedmark (from the intended time)", "#1f5fa8", intended, 18.0, -10.0, "end"),
+    ];
+    for (name, color, values, below_top, aside, anchor) in curves {
         let points: Vec<String> = (0..=400)
             .map(|step| 1.0 - 10_f64.powf(-DECADES * f64::from(step) / 400.0))
             .map(|quantile| {
@@ -68,23 +70,18 @@ fn svg(intended: &[u64], closed: &[u64]) -> String {
             })
             .collect();
         let p99 = quantile_of(values, 0.99) as f64 / 1e6;
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2.5\" points=\"{}\"/>",
-            points.join(" ")
-        );
         let (x, y) = (x_of(0.99), y_of(p99));
         let _ = writeln!(
             svg,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{color}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{color}\">p99 {p99:.1} ms</text>",
-            x - 8.0,
-            y + f64::min(above, 0.0) - 4.0
-        );
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{name}</text>",
+            "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2.5\" points=\"{}\"/>\n\
+             <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{color}\"/>\n\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{color}\">p99 {p99:.1} ms</text>\n\
+             <text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{name}</text>",
+            points.join(" "),
+            x + aside,
+            y - 8.0,
             LEFT + 10.0,
-            TOP + 30.0 + above
+            TOP + below_top + 14.0,
         );
     }
     svg + "</svg>\n"
