@@ -359,9 +359,9 @@ mod tests {
     fn the_store_has_one_place() {
         type Case = (Option<&'static str>, &'static [(&'static str, &'static str)], Option<&'static str>);
         let cases: [Case; 7] = [
-            (Some("/asked"), &[("FEEDMARK_STORE", "/set"), ("HOME", "/home/me")], Some("/asked")),
+            (Some("/asked"), &[("FEEDMARK_STORE", "/set"), ("HOME", "/h")], Some("/asked")),
             (None, &[("FEEDMARK_STORE", "set"), ("XDG_DATA_HOME", "/data")], Some("set")),
-            (None, &[("XDG_DATA_HOME", "/data"), ("HOME", "/home/me")], Some("/data/feedmark")),
+            (None, &[("XDG_DATA_HOME", "/data"), ("HOME", "/h")], Some("/data/feedmark")),
             (None, &[("XDG_DATA_HOME", "data"), ("HOME", "/h")], Some("/h/.local/share/feedmark")),
             (None, &[("FEEDMARK_STORE", ""), ("HOME", "/h")], Some("/h/.local/share/feedmark")),
             (None, &[("HOME", "")], None),

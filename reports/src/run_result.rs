@@ -296,8 +296,8 @@ pub struct Latencies {
     pub full_fanout: LatencySummary,
     /// Full fan-out - first delivery.
     pub spread: LatencySummary,
-    /// First byte of the POST handed to the kernel - intended time, of posts that found a writer free: the
-    /// generator's own lateness.
+    /// First byte of the POST handed to the kernel - intended time, less the time to open a connection where one was
+    /// needed, of posts that found a writer free: the generator's own lateness.
     pub send_lag: LatencySummary,
     /// The same of posts that waited because the most posts were in flight: the target's back-pressure.
     pub send_lag_at_cap: LatencySummary,
