@@ -47,7 +47,7 @@ fn outcome(spec: &SessionSpec, stage: u8, reads: &[&[u8]]) -> Outcome {
                 SessionEvent::Upgraded => (0, Vec::new()),
                 SessionEvent::Connected => (1, Vec::new()),
                 SessionEvent::Post(bytes) => (2, bytes.to_vec()),
-                SessionEvent::OtherEvent => (3, Vec::new()),
+                SessionEvent::Frame => (3, Vec::new()),
             });
         });
         assert!(session.buffered_bytes() <= bound);

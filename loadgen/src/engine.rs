@@ -4,6 +4,7 @@
 //! marker -> ledger`. Reactors share nothing: each owns its subscribers, their ledger and its read
 //! buffer, publishes plain counters once per wake-up, and hands over a post when it is settled.
 
+mod arrivals;
 mod connection;
 mod connector;
 mod reactor;
@@ -24,6 +25,7 @@ use feedmark_reports::quantile::new_histogram;
 use hdrhistogram::Histogram;
 
 use crate::clock::RunClock;
+pub use arrivals::SharedReads;
 use reactor::Reactor;
 
 /// Settled posts that may wait for the collector; a reactor keeps what does not fit.
@@ -152,34 +154,6 @@ impl ConnectionReport {
         self.first_failure = self.first_failure.take().or(other.first_failure);
         self.times.add(&other.times);
         self.last_established_ns = self.last_established_ns.max(other.last_established_ns);
-    }
-}
-
-/// Delivery latencies of frames that shared a read with a later one, whose stamp they got: they arrived at
-/// that stamp or before.
-#[derive(Debug)]
-pub struct SharedReads {
-    /// As recorded: by the stamp.
-    pub latest: Histogram<u64>,
-    /// The least that they can have been: the socket was empty before, or the post not yet due.
-    pub earliest: Histogram<u64>,
-}
-
-impl SharedReads {
-    fn new() -> Self {
-        Self { latest: new_histogram(), earliest: new_histogram() }
-    }
-
-    fn record(&mut self, intended_ns: u64, earliest_ns: u64, latest_ns: u64) {
-        // The ledger, too, takes 1 ns for the least.
-        self.earliest.saturating_record(earliest_ns.saturating_sub(intended_ns).max(1));
-        self.latest.saturating_record(latest_ns.saturating_sub(intended_ns).max(1));
-    }
-
-    fn add(&mut self, other: &Self) {
-        for (mine, theirs) in [(&mut self.latest, &other.latest), (&mut self.earliest, &other.earliest)] {
-            mine.add(theirs).expect("all latency histograms share their bounds");
-        }
     }
 }
 

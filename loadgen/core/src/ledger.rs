@@ -61,7 +61,7 @@ pub struct Counts {
     pub unexpected: u32,
     /// Pairs not owed, by what the subscriber lacked.
     pub not_owed: NotOwed,
-    /// Of the missing pairs, those of a post that was settled before everything had been read: the
+    /// Of the missing pairs, those of a post of which not everything had been read even at the end: the
     /// reader is to blame, not the target.
     pub unread: u32,
 }
@@ -170,8 +170,6 @@ struct Row {
 struct Settled {
     counts: Counts,
     writer: Option<u16>,
-    /// Everything that had arrived by the deadline had been read when it was settled.
-    read_up: bool,
     /// What became of 64 subscribers each. `None` when all that was owed came in time.
     untimely: Option<Box<[Untimely]>>,
 }
@@ -198,9 +196,13 @@ pub struct Ledger {
     lives: Vec<Life>,
     highest_seq: Vec<Option<u32>>,
     pass: Pass,
+    /// The runs of the passes before: what still comes of them is nobody's mistake.
+    runs_before: Vec<u32>,
     /// Posts to account for: the whole schedule, or less after [`Ledger::cut`].
     posts: u32,
     settled: Vec<Settled>,
+    /// Of the settled posts, as many from the first on have had everything read that came by their deadline.
+    read_up: usize,
     /// Rows of the posts from `settled.len()` on.
     open: VecDeque<Row>,
     /// Remembered in the open rows' `extra`, all together.
@@ -217,8 +219,10 @@ impl Ledger {
             lives: vec![never; subscribers as usize],
             highest_seq: vec![None; subscribers as usize],
             pass: Pass { run: 0, base_ns: 0, offsets_ns: Arc::new([]), deadline_ns: 0 },
+            runs_before: Vec::new(),
             posts: 0,
             settled: Vec::new(),
+            read_up: 0,
             open: VecDeque::new(),
             extra_copies: 0,
             outstanding: 0,
@@ -241,11 +245,15 @@ impl Ledger {
     pub fn begin(&mut self, pass: Pass) {
         self.posts = u32::try_from(pass.offsets_ns.len()).unwrap_or(u32::MAX);
         self.settled = Vec::with_capacity(self.posts as usize);
+        self.read_up = 0;
         self.open.clear();
         self.highest_seq.fill(None);
         self.extra_copies = 0;
         self.outstanding = 0;
         self.foreign = 0;
+        if !self.pass.offsets_ns.is_empty() {
+            self.runs_before.push(self.pass.run);
+        }
         self.pass = pass;
     }
 
@@ -262,7 +270,7 @@ impl Ledger {
             || marker.seq as usize >= self.pass.offsets_ns.len()
             || self.intended_ns(marker.seq) > arrival_ns + CLOCK_SLACK_NS
         {
-            self.foreign += 1;
+            self.foreign += u64::from(!self.runs_before.contains(&marker.run));
             return false;
         }
         if (marker.seq as usize) < self.settled.len() {
@@ -296,6 +304,14 @@ impl Ledger {
             row.uncounted_extra += 1;
         }
         false
+    }
+
+    /// Whether a first copy that arrived then is a delivery, provided that the subscriber stays connected.
+    pub fn is_in_time(&self, subscriber: u32, seq: u32, arrival_ns: u64) -> bool {
+        let (intended_ns, deadline_ns) = (self.intended_ns(seq), self.pass.deadline_ns);
+        let confirmed_ns = self.lives[subscriber as usize].confirmed_ns;
+        confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) <= intended_ns
+            && arrival_ns <= intended_ns + deadline_ns
     }
 
     /// Keeps the highest sequence of each subscriber; a lower one may have been overtaken.
@@ -357,11 +373,14 @@ impl Ledger {
     }
 
     /// Settles every post whose deadline lies before `until_ns`. `read_up` says that everything that had
-    /// arrived by then has been given to [`Ledger::arrive`]; what is missing from a post that is settled
-    /// without it counts as [`Counts::unread`].
+    /// arrived by then has been given to [`Ledger::arrive`]; what is missing from a post for which that was never said
+    /// counts as [`Counts::unread`].
     pub fn settle(&mut self, until_ns: u64, read_up: bool, mut on_settled: impl FnMut(SettledPost)) {
         while self.next_deadline_ns().is_some_and(|deadline| deadline < until_ns) {
-            on_settled(self.settle_next(read_up));
+            on_settled(self.settle_next());
+        }
+        if read_up {
+            self.read_up = self.settled.len();
         }
     }
 
@@ -376,7 +395,7 @@ impl Ledger {
         self.outstanding
     }
 
-    fn settle_next(&mut self, read_up: bool) -> SettledPost {
+    fn settle_next(&mut self) -> SettledPost {
         let seq = self.settled.len() as u32;
         let intended_ns = self.intended_ns(seq);
         let deadline_ns = self.pass.deadline_ns;
@@ -423,7 +442,7 @@ impl Ledger {
         latencies_ns.truncate(kept);
         counts.delivered = kept as u32;
         self.outstanding += u64::from(counts.missing);
-        self.settled.push(Settled { counts, writer: row.writer, read_up, untimely });
+        self.settled.push(Settled { counts, writer: row.writer, untimely });
         SettledPost { seq, owed: counts.owed, latencies_ns }
     }
 
@@ -443,17 +462,17 @@ impl Ledger {
         }
         // Only now is it known who never came at all.
         let never_connected = self.lives.iter().filter(|life| life.confirmed_ns == u64::MAX).count() as u32;
-        let counts = |post: &Settled| {
+        let counts = |(index, post): (usize, &Settled)| {
             let NotOwed { connected_late, connection_lost, .. } = post.counts.not_owed;
             let connected_late = connected_late - never_connected;
             Counts {
-                unread: if post.read_up { 0 } else { post.counts.missing },
+                unread: if index < self.read_up { 0 } else { post.counts.missing },
                 not_owed: NotOwed { never_connected, connected_late, connection_lost },
                 ..post.counts
             }
         };
         LedgerReport {
-            posts: self.settled.iter().map(counts).collect(),
+            posts: self.settled.iter().enumerate().map(counts).collect(),
             misses,
             listed: self.misses(first_judged).take(LISTED_MISSES_MAX).collect(),
             foreign: self.foreign,

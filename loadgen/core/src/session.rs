@@ -69,8 +69,8 @@ pub enum SessionEvent<'a> {
     Connected,
     /// An event of the wanted name, or a binary attachment of one: search it for the marker.
     Post(&'a [u8]),
-    /// An event of another name.
-    OtherEvent,
+    /// A whole frame was read, of whatever kind; what was in it follows.
+    Frame,
 }
 
 /// Why a session ended.
@@ -291,6 +291,7 @@ impl Session {
         }
         while let Some(frame) = self.next_frame(spec, &bytes[used..])? {
             used += frame.bytes;
+            on_event(SessionEvent::Frame);
             self.on_frame(spec, &frame, now_ns, out, on_event)?;
         }
         Ok(used)
@@ -427,7 +428,9 @@ impl Session {
             (_, Packet::Event { wanted, attachments }) => {
                 self.attachments = attachments;
                 self.attachments_wanted = wanted;
-                on_event(if wanted { SessionEvent::Post(payload) } else { SessionEvent::OtherEvent });
+                if wanted {
+                    on_event(SessionEvent::Post(payload));
+                }
             }
             (_, Packet::Open(_) | Packet::Connected | Packet::Malformed) => {
                 return Err(SessionError::Protocol(excerpt(payload)));

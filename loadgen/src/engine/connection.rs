@@ -21,9 +21,9 @@ pub(super) struct Connection {
     pub(super) session: Option<Session>,
     pub(super) attempt: Attempt,
     pub(super) times: StepTimes,
-    /// Bytes that the socket did not take at once.
     /// Run time at which its socket was last known to be empty.
     pub(super) emptied_ns: u64,
+    /// Bytes that the socket did not take at once.
     pub(super) unsent: Vec<u8>,
 }
 

@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use feedmark_core::ledger::{Ledger, SettledPost};
 use feedmark_core::marker::MarkerFinder;
-use feedmark_core::recorder::Recorder;
 use feedmark_core::session::{Session, SessionEvent};
-use feedmark_reports::quantile::new_histogram;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::arrivals::Arrivals;
 use super::connection::{Connection, Dialer, Ended, StepTimes};
 use super::connector::{AfterFailure, Attempt, Connector};
 use super::receive::{Receiver, descriptor, stamp_receives};
-use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport, SharedReads};
-use crate::clock::{Pairing, RunClock};
+use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport};
+use crate::clock::RunClock;
 
 /// Events taken from the kernel at a time.
 const EVENTS_PER_WAIT: usize = 1024;
@@ -28,13 +27,11 @@ const EVENTS_PER_WAIT: usize = 1024;
 const READS_PER_TURN: usize = 16;
 /// Longest sleep: commands wake the reactor, the rest is housekeeping.
 const SLEEP_NS_MAX: u64 = 50_000_000;
-/// Longest sleep while frames share reads: such a frame can have come at any time since the sockets were last known
-/// to be empty, and that is when a sleep began.
-const SHORT_SLEEP_NS_MAX: u64 = 1_000_000;
-/// For how long after a shared read the sleeps are short.
-const SHORT_SLEEPS_NS: u64 = 1_000_000_000;
-/// How often the clocks are paired.
-const PAIR_NS: u64 = 100_000_000;
+/// Pause before the kernel is asked again when it reported less than [`FEW_EVENTS`]: to be woken costs more than to
+/// read a frame, and the kernel's stamps say when it came.
+const PAUSE_NS: u64 = 500_000;
+/// See [`PAUSE_NS`].
+const FEW_EVENTS: usize = 64;
 /// How often heartbeats and connect timeouts are looked at.
 const SWEEP_NS: u64 = 500_000_000;
 /// How long the targets may take to answer our close.
@@ -63,29 +60,19 @@ pub(super) struct Reactor {
     finder: MarkerFinder,
     ledger: Ledger,
     report: ConnectionReport,
-    receive_delay: Recorder,
-    shared_reads: SharedReads,
+    arrivals: Arrivals,
     /// Local addresses by subscriber, once connected.
     addresses: Vec<Option<SocketAddr>>,
     /// Subscribers that have received any post, in any pass.
     heard: Vec<bool>,
     /// The latest reading of the clock.
     seen_ns: u64,
-    /// Every socket that has not been read since was empty then.
-    all_empty_ns: u64,
-    /// The latest read that judged frames shared.
-    shared_read_ns: u64,
-    pairing: Pairing,
-    clock_jump_ns: u64,
     next_sweep_ns: u64,
-    next_pairing_ns: u64,
     /// Held by sessions for frames that are not whole yet.
     buffered_bytes: usize,
     pass_number: u32,
     pass_run: u32,
-    pass_base_ns: u64,
     first_judged: u32,
-    unstamped: u64,
     counts: Counts,
     /// Set once we say goodbye: what the target closes then is not lost.
     closing_until_ns: Option<u64>,
@@ -130,23 +117,15 @@ impl Reactor {
             finder: MarkerFinder::default(),
             ledger: Ledger::new(subscribers),
             report: ConnectionReport::new(),
-            receive_delay: Recorder::new(&new_histogram()),
-            shared_reads: SharedReads::new(),
+            arrivals: Arrivals::new(clock),
             addresses: vec![None; subscribers as usize],
             heard: vec![false; subscribers as usize],
             seen_ns: clock.now_ns(),
-            all_empty_ns: 0,
-            shared_read_ns: 0,
-            pairing: clock.pair(),
-            clock_jump_ns: 0,
             next_sweep_ns: 0,
-            next_pairing_ns: 0,
             buffered_bytes: 0,
             pass_number: 0,
             pass_run: 0,
-            pass_base_ns: 0,
             first_judged: 0,
-            unstamped: 0,
             counts: Counts::default(),
             closing_until_ns: None,
             config,
@@ -163,15 +142,10 @@ impl Reactor {
             let sleep_ns = self.sleep_ns(asked_ns);
             match self.poll.poll(&mut events, Some(Duration::from_nanos(sleep_ns))) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-                outcome => {
-                    outcome.expect("epoll_wait on our own descriptor");
-                    if events.is_empty() {
-                        // It slept to the end, and looked once more before it said so.
-                        self.all_empty_ns = asked_ns + sleep_ns;
-                    }
-                }
+                outcome => outcome.expect("epoll_wait on our own descriptor"),
             }
-            self.renew_pairing();
+            self.seen_ns = self.clock.now_ns();
+            self.arrivals.renew_pairing(self.seen_ns);
             let mut drained = true;
             let mut taken = 0;
             for event in &events {
@@ -181,9 +155,7 @@ impl Reactor {
                 }
             }
             drained &= taken < EVENTS_PER_WAIT;
-            if drained {
-                self.all_empty_ns = self.all_empty_ns.max(asked_ns);
-            }
+            self.arrivals.read_up(asked_ns, drained);
             self.connect_more();
             let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
             // Only after reading: the heartbeat that a late reactor misses may lie in its own kernel.
@@ -194,6 +166,9 @@ impl Reactor {
             if self.is_finished(asked_ns) {
                 return self.finish();
             }
+            if self.may_pause() && (1..FEW_EVENTS).contains(&taken) {
+                self.clock.sleep_until(self.seen_ns + PAUSE_NS);
+            }
         }
     }
 
@@ -202,11 +177,16 @@ impl Reactor {
             Some(until_ns) => until_ns,
             None => self.connector.wake_ns().unwrap_or(u64::MAX),
         };
-        let longest_ns = match now_ns.saturating_sub(self.shared_read_ns) < SHORT_SLEEPS_NS {
-            true => SHORT_SLEEP_NS_MAX,
-            false => SLEEP_NS_MAX,
-        };
-        wake_ns.saturating_sub(now_ns).min(longest_ns)
+        wake_ns.saturating_sub(now_ns).min(SLEEP_NS_MAX)
+    }
+
+    /// Nothing is timed by when it is read.
+    fn may_pause(&self) -> bool {
+        let connected = self.report.established + self.counts.failed == self.connections.len() as u64;
+        self.config.kernel_stamps
+            && self.arrivals.unstamped == 0
+            && connected
+            && self.closing_until_ns.is_none()
     }
 
     /// Handles one readiness event; false if the socket may hold more than was read.
@@ -277,51 +257,51 @@ impl Reactor {
             }
             let now_ns = self.clock.now_ns();
             self.seen_ns = now_ns;
-            let emptied_ns = connection.emptied_ns.max(self.all_empty_ns);
-            let stamp = received.stamp_realtime_ns.map(|realtime_ns| self.pairing.run_ns(realtime_ns));
-            let (more, arrival_ns) = (received.filled, stamp.unwrap_or(now_ns).min(now_ns));
+            let more = received.filled;
+            let read = self.arrivals.read(received.stamp_realtime_ns, now_ns, connection.emptied_ns);
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
             let subscriber = connection.attempt.subscriber;
-            let (mut became_live, mut last_in_read) = (false, None);
-            // Since when a frame may have lain there: its socket was empty then, or it was not yet sent.
-            // Without a stamp nothing is known of that.
-            let possible_ns = |intended_ns: u64| match stamp {
-                Some(_) => emptied_ns.max(intended_ns).min(arrival_ns),
-                None => arrival_ns,
-            };
+            let (mut became_live, mut frames) = (false, 0);
+            // The judged delivery after which nothing has been read yet: its intended time.
+            let mut last_ns = None;
             let buffered_before = session.buffered_bytes();
             self.out.clear();
             let on_event = |event: SessionEvent<'_>| match event {
+                SessionEvent::Frame => {
+                    frames += 1;
+                    if let Some(intended_ns) = last_ns.take() {
+                        self.arrivals.before_others(&read, intended_ns);
+                    }
+                }
                 SessionEvent::Post(payload) => {
                     let Some(marker) = self.finder.find(payload) else { return };
-                    let first_copy = self.ledger.arrive(subscriber, marker, arrival_ns);
+                    let first_copy = self.ledger.arrive(subscriber, marker, read.arrival_ns);
                     self.counts.deliveries += u64::from(first_copy);
                     let ours = marker.run == self.pass_run;
                     if ours && !std::mem::replace(&mut self.heard[subscriber as usize], true) {
                         self.counts.heard += 1;
                     }
                     if first_copy && marker.seq >= self.first_judged {
-                        self.unstamped += u64::from(stamp.is_none());
-                        let earlier = last_in_read.replace(self.ledger.intended_ns(marker.seq));
-                        if let Some(earlier_ns) = earlier {
-                            // One read carries one stamp, that of its last segment: earlier frames came before it.
-                            let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
-                            let possible_ns = possible_ns(earlier_ns);
-                            self.receive_delay.record(since_base_ns, now_ns - possible_ns);
-                            self.shared_reads.record(earlier_ns, possible_ns, arrival_ns);
-                            self.shared_read_ns = now_ns;
+                        self.arrivals.unstamped += u64::from(!read.is_stamped);
+                        if self.ledger.is_in_time(subscriber, marker.seq, read.arrival_ns) {
+                            last_ns = Some(self.ledger.intended_ns(marker.seq));
                         }
                     }
                 }
                 SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
                 SessionEvent::Connected => became_live = true,
-                SessionEvent::OtherEvent => {}
             };
             let spec = &self.config.session;
             let outcome = session.receive(spec, received.bytes, now_ns, &mut self.out, on_event);
-            if last_in_read.is_some() {
-                let since_base_ns = now_ns.saturating_sub(self.pass_base_ns);
-                self.receive_delay.record(since_base_ns, now_ns - arrival_ns);
+            let ended_with_it = !more && session.buffered_bytes() == 0;
+            if let Some(intended_ns) = last_ns {
+                match ended_with_it {
+                    true => self.arrivals.last_in_read(&read),
+                    false => self.arrivals.before_others(&read, intended_ns),
+                }
+            }
+            if frames == 1 && ended_with_it {
+                self.arrivals.was_alone(&read);
             }
             self.buffered_bytes = self.buffered_bytes + session.buffered_bytes() - buffered_before;
             if became_live {
@@ -418,21 +398,6 @@ impl Reactor {
         self.report.first_failure.get_or_insert_with(|| ended.to_string());
     }
 
-    /// Realtime moves against the run clock; a pairing that was interrupted is not believed.
-    fn renew_pairing(&mut self) {
-        let now_ns = self.clock.now_ns();
-        self.seen_ns = now_ns;
-        if now_ns < self.next_pairing_ns {
-            return;
-        }
-        let pairing = self.clock.pair();
-        if pairing.is_tight() {
-            self.clock_jump_ns = self.clock_jump_ns.max(pairing.jump_ns(&self.pairing));
-            self.pairing = pairing;
-            self.next_pairing_ns = now_ns + PAIR_NS;
-        }
-    }
-
     /// Ends what has been silent for too long, by the time up to which everything has been read.
     fn sweep(&mut self, read_until_ns: u64) {
         if read_until_ns < self.next_sweep_ns {
@@ -478,14 +443,11 @@ impl Reactor {
                 Command::Begin { number, pass, first_judged, begun } => {
                     self.pass_number = number;
                     self.pass_run = pass.run;
-                    self.pass_base_ns = pass.base_ns;
+                    self.arrivals.begin(pass.base_ns);
                     self.first_judged = first_judged;
                     self.ledger.begin(pass);
                     self.unsent_settled.clear();
-                    self.receive_delay = Recorder::new(&new_histogram());
-                    self.shared_reads = SharedReads::new();
                     self.counts.deliveries = 0;
-                    self.unstamped = 0;
                     self.publish();
                     // Who began the pass waits for it.
                     let _ = begun.send(());
@@ -528,11 +490,11 @@ impl Reactor {
         EngineReport {
             ledgers: vec![self.ledger.report(self.first_judged)],
             connections: self.report,
-            receive_delay: self.receive_delay,
-            kernel_stamps: self.config.kernel_stamps && self.unstamped == 0,
-            shared_reads: self.shared_reads,
+            receive_delay: self.arrivals.receive_delay,
+            kernel_stamps: self.config.kernel_stamps && self.arrivals.unstamped == 0,
+            shared_reads: self.arrivals.shared_reads,
             addresses: self.addresses,
-            clock_jump_ns: self.clock_jump_ns,
+            clock_jump_ns: self.arrivals.clock_jump_ns,
         }
     }
 }

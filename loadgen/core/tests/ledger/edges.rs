@@ -163,6 +163,15 @@ fn markers_of_another_run_or_beyond_the_schedule_are_foreign() {
 }
 
 #[test]
+fn copies_of_a_pass_before_are_no_mistake() {
+    let mut ledger = ledger(1, &[0]);
+    ledger.begin(pass_of(RUN + 1, BASE_NS + SECOND_NS, &[0]));
+    assert!(!ledger.arrive(0, marker(0, 0), BASE_NS + 2 * SECOND_NS));
+    settle_all(&mut ledger);
+    assert_eq!((ledger.report(0).posts[0], ledger.report(0).foreign), (MISSING, 0));
+}
+
+#[test]
 fn nothing_is_foreign_to_no_schedule_but_everything() {
     let mut ledger = Ledger::new(1);
     ledger.arrive(0, Marker { run: 0, writer: 0, seq: 0 }, 1);
@@ -247,7 +256,7 @@ fn a_cut_keeps_what_is_settled_and_forgets_the_rest() {
     assert_eq!((report.foreign, ledger.outstanding()), (0, 0), "a cut post is nobody's, not foreign");
 }
 
-/// What is missing because nobody had read it yet is told from what the target did not send, and what
+/// What is missing because nobody has read it is told from what the target did not send, and what
 /// comes after all is late either way.
 #[test]
 fn a_post_settled_unread_has_unread_misses() {
@@ -263,4 +272,17 @@ fn a_post_settled_unread_has_unread_misses() {
         report.listed,
         [miss(0, 1, false), miss(0, 2, false), miss(1, 0, false), miss(1, 1, false), miss(1, 2, true)]
     );
+}
+
+/// A reader that catches up has nothing to do with what is still missing then.
+#[test]
+fn once_everything_is_read_what_is_missing_is_the_targets() {
+    let mut ledger = ledger(2, &[0, 1]);
+    ledger.settle(BASE_NS + DEADLINE_NS + 1, false, |_| ());
+    ledger.arrive(0, marker(0, 0), BASE_NS + 9 * SECOND_NS);
+    ledger.settle(BASE_NS + DEADLINE_NS + 2, true, |post| panic!("{post:?}"));
+    ledger.settle(BASE_NS + SECOND_NS + DEADLINE_NS + 1, false, |_| ());
+    let missing = Counts { owed: 2, ..MISSING };
+    let expected = [Counts { late: 1, ..missing }, Counts { missing: 2, unread: 2, ..missing }];
+    assert_eq!(ledger.report(0).posts, expected);
 }

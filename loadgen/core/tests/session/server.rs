@@ -78,7 +78,6 @@ pub(crate) enum Event {
     Upgraded,
     Connected,
     Post(Vec<u8>),
-    Other,
 }
 
 /// A session and all that it said so far.
@@ -88,6 +87,8 @@ pub(crate) struct Subscriber {
     pub(crate) request: Vec<u8>,
     pub(crate) out: Vec<u8>,
     pub(crate) events: Vec<Event>,
+    /// Whole frames read.
+    pub(crate) frames: u32,
     pub(crate) error: Option<SessionError>,
     /// The most that it held back between two reads.
     pub(crate) buffered_bytes_max: usize,
@@ -98,7 +99,7 @@ impl Subscriber {
         let mut request = Vec::new();
         let session = Session::start(&spec, 7, &mut request);
         let (out, events) = (Vec::new(), Vec::new());
-        Self { spec, session, request, out, events, error: None, buffered_bytes_max: 0 }
+        Self { spec, session, request, out, events, frames: 0, error: None, buffered_bytes_max: 0 }
     }
 
     /// One that got as far as these messages bring it; what it said until then is forgotten.
@@ -111,6 +112,7 @@ impl Subscriber {
         assert_eq!(subscriber.error, None);
         subscriber.out.clear();
         subscriber.events.clear();
+        subscriber.frames = 0;
         subscriber
     }
 
@@ -131,13 +133,16 @@ impl Subscriber {
         if self.error.is_some() {
             return;
         }
-        let events = &mut self.events;
+        let (events, frames) = (&mut self.events, &mut self.frames);
         let result = self.session.receive(&self.spec, bytes, now_ns, &mut self.out, |event| {
             events.push(match event {
                 SessionEvent::Upgraded => Event::Upgraded,
                 SessionEvent::Connected => Event::Connected,
                 SessionEvent::Post(bytes) => Event::Post(bytes.to_vec()),
-                SessionEvent::OtherEvent => Event::Other,
+                SessionEvent::Frame => {
+                    *frames += 1;
+                    return;
+                }
             });
         });
         self.error = result.err();
