@@ -1,5 +1,6 @@
 //! What this host allows, and what a scenario needs of it.
 
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::scenario::{Scenario, ScenarioError};
@@ -105,10 +106,24 @@ pub(crate) const OUT_OF_PORTS: &str =
 /// Remedy of a shortage of descriptors.
 pub(crate) const OUT_OF_DESCRIPTORS: &str =
     "out of file descriptors: raise the limit (ulimit -n) or use fewer subscribers";
+/// Remedy of a shortage of memory for sockets.
+const OUT_OF_SOCKET_MEMORY: &str =
+    "out of memory for sockets: raise net.ipv4.tcp_mem, free memory, or use fewer subscribers";
 
 /// This process, or the whole system, has no descriptor left.
 pub(crate) fn is_out_of_descriptors(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE))
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// What this host has run out of, with its remedy, if that is what the error says. Each begins as
+/// `feedmark_reports::validity` knows it: then the run says nothing about its target.
+pub(crate) fn shortage(error: &std::io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        // A source address without a free port refuses to be bound.
+        libc::EADDRNOTAVAIL | libc::EADDRINUSE => Some(OUT_OF_PORTS),
+        libc::ENOBUFS | libc::ENOMEM => Some(OUT_OF_SOCKET_MEMORY),
+        _ => is_out_of_descriptors(error).then_some(OUT_OF_DESCRIPTORS),
+    }
 }
 
 /// CPUs that the process may use.

@@ -17,7 +17,7 @@ use crate::floor;
 use crate::folder::{self, FolderError};
 use crate::hiccups::HiccupMeter;
 use crate::interrupt;
-use crate::limits::{Limits, OUT_OF_DESCRIPTORS, is_out_of_descriptors};
+use crate::limits::{Limits, shortage};
 use crate::narrator::Narrator;
 use crate::observer::Observer;
 use crate::pass::{PassProgress, pass_from_now, run_pass};
@@ -90,9 +90,9 @@ pub enum RunError {
 }
 
 fn describe_system(error: &std::io::Error) -> String {
-    match is_out_of_descriptors(error) {
-        true => format!("{error}: {OUT_OF_DESCRIPTORS}"),
-        false => error.to_string(),
+    match shortage(error) {
+        Some(remedy) => format!("{error}: {remedy}"),
+        None => error.to_string(),
     }
 }
 

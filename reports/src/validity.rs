@@ -7,6 +7,7 @@
 //! Invariant: a pure function of the result: a stored run is judged again without measuring.
 
 mod checks;
+mod shortage;
 #[cfg(test)]
 mod tests;
 

@@ -18,7 +18,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::WritersConfig;
 use crate::clock::RunClock;
-use crate::limits::{OUT_OF_DESCRIPTORS, OUT_OF_PORTS, is_out_of_descriptors};
+use crate::limits::shortage;
 use crate::source::Source;
 
 /// Greatest reply that is read.
@@ -42,7 +42,7 @@ pub enum PostError {
     /// The connection could not be made, or broke before the reply.
     #[error("{0}")]
     Connection(String),
-    /// The generator itself has no descriptor or port left for another connection.
+    /// The generator itself has no descriptor, port or memory left for another connection.
     #[error("{0}")]
     Shortage(&'static str),
     /// A reply larger than feedmark reads.
@@ -74,10 +74,8 @@ impl Connection {
     /// [`PostError::Connection`] with what the system said.
     pub(super) async fn open(config: &WritersConfig, clock: RunClock) -> Result<Self, PostError> {
         let connection_error = |error: &dyn std::error::Error| PostError::Connection(describe(error));
-        let stream = connect(config.target).await.map_err(|error| match error.kind() {
-            _ if is_out_of_descriptors(&error) => PostError::Shortage(OUT_OF_DESCRIPTORS),
-            io::ErrorKind::AddrNotAvailable => PostError::Shortage(OUT_OF_PORTS),
-            _ => connection_error(&error),
+        let stream = connect(config.target).await.map_err(|error| {
+            shortage(&error).map_or_else(|| connection_error(&error), PostError::Shortage)
         })?;
         stream.set_nodelay(true).map_err(|error| connection_error(&error))?;
         let first_byte_ns = Arc::new(AtomicU64::new(NOT_YET));

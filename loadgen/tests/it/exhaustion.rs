@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Command;
 
-use crate::support::{Bed, DOOMED, FEEDMARK, SHORT, Server, finish};
+use crate::support::{Bed, DOOMED, FEEDMARK, Finished, SHORT, Server, finish};
 
 #[test]
 fn too_few_descriptors_are_known_before_anything_is_started() {
@@ -32,6 +32,57 @@ fn descriptors_that_run_out_all_the_same_are_named() {
         let finished = finish(command);
         finished.refuses(1, &["out of file descriptors", "ulimit -n"]);
     }
+}
+
+/// Replies that wait make the writers open more connections than this host has descriptors for.
+#[test]
+fn posts_without_a_descriptor_say_nothing_about_the_target() {
+    let bed = Bed::new();
+    let server = Server::reference(&bed, &["--open", "--fault", REPLIES_WAIT]);
+    let script =
+        "for fd in $(seq 10 340); do eval \"exec $fd</dev/null\"; done; ulimit -n 400 && exec \"$@\"";
+    let mut command = bed.command("bash");
+    command.args(["-c", script, "bash", FEEDMARK, "run", "--out", "out", "--url", &server.url]);
+    command.args(EAGER).args(["-c", "20"]);
+    finish(command).ran_out("ran out of file descriptors: ulimit -n");
+    assert!(shortages(&bed, "out of file descriptors") > 0);
+}
+
+/// The same with local ports. An address that is not 127.0.0.0/8 is the only source of its connections.
+#[test]
+fn posts_without_a_local_port_say_nothing_about_the_target() {
+    if !may_unshare("-n") {
+        return;
+    }
+    let bed = Bed::new();
+    let script = "ip link set lo up && ip address add 10.0.0.1/32 dev lo && \
+                  echo 40000 40063 > /proc/sys/net/ipv4/ip_local_port_range && exec \"$@\"";
+    let mut command = bed.command("unshare");
+    command.args(["-n", "sh", "-c", script, "sh", FEEDMARK, "run", "--out", "out"]);
+    command.args(["--target-args=--host 10.0.0.1", "--fault", REPLIES_WAIT]).args(EAGER).args(["-c", "40"]);
+    finish(command).ran_out("ran out of local ports: sysctl -w net.ipv4.ip_local_port_range");
+    assert!(shortages(&bed, "out of local ports") > 0);
+}
+
+const REPLIES_WAIT: &str = "kind=stall-replies,at=1s,for=2s";
+/// Posts so often that 200 of them wait for a stalled reply.
+const EAGER: [&str; 8] = ["-r", "100/s", "-d", "4s", "--warmup", "0s", "--deadline", "2s"];
+
+impl Finished {
+    /// The run is INVALID for this reason, whatever the target did not get.
+    fn ran_out(&self, reason: &str) {
+        self.ended_with(98);
+        let words: Vec<&str> = self.stdout.split_whitespace().collect();
+        let said = words.join(" ");
+        assert!(said.contains("V1: ") && said.contains(reason), "{}\n{}", self.stdout, self.stderr);
+    }
+}
+
+/// Posts of the run that failed for this cause, and nothing else that failed.
+fn shortages(bed: &Bed, cause: &str) -> u64 {
+    let posts = bed.result().posts;
+    assert!(posts.failures.keys().all(|failure| failure.starts_with(cause)), "{:?}", posts.failures);
+    posts.failed
 }
 
 /// One source address of 64 ports does not do for 200 subscribers; loopback has more.

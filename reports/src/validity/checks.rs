@@ -1,6 +1,7 @@
 //! The checks, in the order of METHOD section 4, with their limits; `docs/method.md` has the measurements behind
 //! those that differ from METHOD's first guesses.
 
+use super::shortage::failed_for_want;
 use super::{Bound, Check, Finding, Label, Unit};
 use crate::evidence::Hiccups;
 use crate::quantile::{decode, effective_samples_needed, value_at};
@@ -49,6 +50,7 @@ const WARMUP_SPREAD: (f64, f64) = (0.1, 1.5);
 pub fn checks(run: &RunResult) -> (Vec<Check>, Vec<Finding>) {
     let mut checks = Vec::new();
     schedule_kept(run, &mut checks);
+    nothing_ran_out(run, &mut checks);
     send_lag(run, &mut checks);
     receive_delay(run, &mut checks);
     hiccups(run, &mut checks);
@@ -89,6 +91,22 @@ fn schedule_kept(run: &RunResult, checks: &mut Vec<Check>) {
             format!(
                 "the schedule was not kept: the rate is {value} off (at most {limit}): lower --rate, or give the \
                  generator more CPU"
+            )
+        },
+    ));
+}
+
+/// What this host lacked says nothing about the target.
+fn nothing_ran_out(run: &RunResult, checks: &mut Vec<Check>) {
+    let (failed, for_want_of) = failed_for_want(run);
+    checks.push(at_most(
+        ("V1", "posts and subscribers that failed because this host ran out of something"),
+        Some(failed as f64),
+        0.0,
+        Unit::Count,
+        |value, _| {
+            format!(
+                "{value} of the posts and subscribers failed because this host, not the target, ran out of {for_want_of}"
             )
         },
     ));

@@ -40,9 +40,20 @@ fn a_healthy_run_passes_twelve_checks() {
 #[test]
 fn each_check_trips_alone_and_says_what_to_do() {
     type Change = fn(&mut RunResult);
-    let cases: [(&str, Change, &str); 17] = [
+    let cases: [(&str, Change, &str); 20] = [
         ("V1", |run| run.posts.acknowledged -= 1, "a defect of feedmark"),
         ("V1", |run| run.evidence.achieved_rate_ratio = Some(0.95), "5 % off"),
+        (
+            "V1",
+            |run| fail_posts(run, "out of local ports: widen net.ipv4.ip_local_port_range"),
+            "3 of the posts and subscribers failed because this host, not the target, ran out of local ports: sysctl",
+        ),
+        ("V1", |run| fail_posts(run, "Cannot allocate memory (os error 12)"), "memory for sockets"),
+        (
+            "V1",
+            |run| *run.connections.failed_by_cause.entry("out of file descriptors".into()).or_default() += 7,
+            "ulimit -n",
+        ),
         (
             "V2",
             |run| run.latency_ns.send_lag = sample::latency(600, 1, 5 * MS, 0, 600.0),
@@ -80,6 +91,19 @@ fn each_check_trips_alone_and_says_what_to_do() {
         assert!(reason.starts_with(&format!("{id}: ")) && reason.contains(part), "{reason}");
         assert!(run.findings.is_empty());
     }
+}
+
+/// Three posts failed for this cause.
+fn fail_posts(run: &mut RunResult, cause: &str) {
+    run.posts.acknowledged -= 3;
+    run.posts.failed += 3;
+    run.posts.failures.insert(cause.into(), 3);
+}
+
+#[test]
+fn what_the_target_refused_is_no_shortage_of_this_host() {
+    let run = judged(|run| fail_posts(run, "status 503"));
+    assert_eq!((tripped(&run), run.verdict.status), (vec![], Status::Fail));
 }
 
 /// One value in `n` is `value`, the others are 1 ns.
