@@ -1,7 +1,7 @@
 //! Misbehaving on command, and saying exactly what was done.
 //!
 //! ```text
-//! flags, PUT /admin/faults -> Fault (spec) -> Plan: what shall happen, a pure function of seed, post and socket
+//! flags, PUT /admin/faults -> Fault (grammar) -> Plan: what shall happen, a pure function of seed, post and socket
 //!
 //! publisher -- takes a post: number, refusal --------------------------------> truth log
 //! TCP <- Stream <- HTTP server: stands still in a stall, replies wait    --> truth log
@@ -17,13 +17,14 @@
 
 mod connection;
 mod dice;
+mod fault;
+mod grammar;
 mod inbox;
 mod keys;
 mod pacer;
 mod plan;
 mod posts;
 mod socket;
-mod spec;
 mod splitter;
 mod stream;
 mod truth;
@@ -58,9 +59,9 @@ use socket::{Reply, Socket};
 use stream::Stream;
 use truth::{Event, Log, Truth};
 
+pub use fault::Fault;
+pub(crate) use fault::{Kind, Refusal};
 pub use keys::BadFault;
-pub use spec::Fault;
-pub(crate) use spec::{Kind, Refusal};
 
 /// What may wait for one socket, besides the two largest messages.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;

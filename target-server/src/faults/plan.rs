@@ -10,7 +10,7 @@ use std::sync::{
 
 use super::{
     dice::{Purpose, normal, uniform},
-    spec::{Effect, Ending, Fault, Kind, Law, Refusal},
+    fault::{Effect, Ending, Fault, Kind, Law, Refusal},
 };
 
 /// The faults in force, and how often each has happened.

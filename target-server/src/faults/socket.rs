@@ -20,7 +20,7 @@ use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use super::{
-    spec::Ending,
+    fault::Ending,
     truth::{Event, Truth, WhyClosed},
 };
 use crate::clock;

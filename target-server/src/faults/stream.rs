@@ -20,9 +20,9 @@ use tokio::{
 
 use super::{
     Faults,
+    fault::Ending,
     inbox::Say,
     socket::Socket,
-    spec::Ending,
     splitter::{PieceKind, Splitter},
     truth::{Event, WhyClosed},
 };

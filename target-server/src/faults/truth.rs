@@ -19,7 +19,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::spec::{Fault, Refusal};
+use super::fault::{Fault, Refusal};
 use writer::Writer;
 
 /// Events that may wait for the writer.

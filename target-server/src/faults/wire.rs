@@ -25,12 +25,12 @@ use nix::{
 
 use super::{
     connection::{Connection, Frame, Held, Next, Role},
+    fault::{Ending, Kind},
     inbox::{Inbox, Say},
     pacer::Pacer,
     plan::Plan,
     posts::{Finder, Posts, Taken},
     socket::Socket,
-    spec::{Ending, Kind},
     splitter::{Piece, PieceKind},
     truth::{Event, Truth, WhyClosed, WhyDropped},
 };

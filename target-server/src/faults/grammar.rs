@@ -1,4 +1,4 @@
-//! What a fault is, and how one is described.
+//! How a fault is described, as a flag or as JSON.
 //!
 //! ```text
 //! fault  = "kind=" kind *( "," key "=" value )       as a flag
@@ -29,185 +29,14 @@
 //!
 //! Invariant: what is shown of a fault is what was typed.
 
-use std::{collections::BTreeMap, ops::Range, str::FromStr};
+use std::{collections::BTreeMap, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::keys::{BadFault, Keys, Pairs, split};
-
-/// One thing that the server does wrong on command. See the module for the grammar.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, Scalar>", into = "Pairs")]
-pub struct Fault {
-    pairs: Pairs,
-    pub(super) effect: Effect,
-    pub(super) select: Select,
-}
-
-/// What happens to what is selected. Times are nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Effect {
-    Delay(Law),
-    Stall(Window),
-    /// The reply waits so long, or without a time to the end of the window.
-    StallReplies {
-        by_ns: Option<u64>,
-    },
-    Drop,
-    Duplicate {
-        copies: u32,
-    },
-    Swap,
-    Pace {
-        per_post_ns: u64,
-        per_socket_ns: u64,
-    },
-    Flush {
-        every_ns: u64,
-    },
-    Split,
-    Kill {
-        at_ns: u64,
-        ending: Ending,
-    },
-    Refuse(Refusal),
-    SlowHandshake {
-        by_ns: u64,
-    },
-}
-
-/// The distribution of a delay.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Law {
-    Fixed { by_ns: u64 },
-    Uniform { from_ns: u64, to_ns: u64 },
-    LogNormal { median_ns: u64, sigma: f64 },
-}
-
-/// How a connection is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// RST.
-    Reset,
-    /// FIN, without a word before it.
-    Close,
-}
-
-/// How a post is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Refusal {
-    /// The connection of the poster is reset.
-    Reset,
-    /// An answer with this status.
-    Status(u16),
-}
-
-impl Refusal {
-    /// The status of an answer that says so.
-    pub(crate) fn status(self) -> u16 {
-        match self {
-            Self::Reset => 500,
-            Self::Status(status) => status,
-        }
-    }
-}
-
-/// A window of time, counted from the first post: `[at, at + for)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) at_ns: u64,
-    pub(super) for_ns: u64,
-}
-
-impl Window {
-    /// The end of the window when `since_first_ns` is inside.
-    pub(super) fn end_around(self, since_first_ns: u64) -> Option<u64> {
-        let end = self.at_ns.saturating_add(self.for_ns);
-        (self.at_ns..end).contains(&since_first_ns).then_some(end)
-    }
-}
-
-/// To what a fault happens.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Select {
-    pub(super) share: Option<f64>,
-    pub(super) sockets: Option<f64>,
-    pub(super) posts: Option<Range<u64>>,
-    pub(super) max: Option<u64>,
-    pub(super) window: Option<Window>,
-}
-
-/// What a fault is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Delay,
-    Stall,
-    StallReplies,
-    Drop,
-    Duplicate,
-    Swap,
-    Pace,
-    Flush,
-    Split,
-    Kill,
-    Refuse,
-    SlowHandshake,
-}
-
-impl Kind {
-    /// In the order of their discriminants.
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Delay,
-        Self::Stall,
-        Self::StallReplies,
-        Self::Drop,
-        Self::Duplicate,
-        Self::Swap,
-        Self::Pace,
-        Self::Flush,
-        Self::Split,
-        Self::Kill,
-        Self::Refuse,
-        Self::SlowHandshake,
-    ];
-
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Delay => "delay",
-            Self::Stall => "stall",
-            Self::StallReplies => "stall-replies",
-            Self::Drop => "drop",
-            Self::Duplicate => "duplicate",
-            Self::Swap => "swap",
-            Self::Pace => "pace",
-            Self::Flush => "flush",
-            Self::Split => "split",
-            Self::Kill => "kill",
-            Self::Refuse => "refuse",
-            Self::SlowHandshake => "slow-handshake",
-        }
-    }
-}
-
-impl Effect {
-    pub(super) fn kind(&self) -> Kind {
-        match self {
-            Self::Delay(_) => Kind::Delay,
-            Self::Stall(_) => Kind::Stall,
-            Self::StallReplies { .. } => Kind::StallReplies,
-            Self::Drop => Kind::Drop,
-            Self::Duplicate { .. } => Kind::Duplicate,
-            Self::Swap => Kind::Swap,
-            Self::Pace { .. } => Kind::Pace,
-            Self::Flush { .. } => Kind::Flush,
-            Self::Split => Kind::Split,
-            Self::Kill { .. } => Kind::Kill,
-            Self::Refuse(_) => Kind::Refuse,
-            Self::SlowHandshake { .. } => Kind::SlowHandshake,
-        }
-    }
-}
+use super::{
+    fault::{Effect, Ending, Fault, Kind, Law, Refusal, Select, Window},
+    keys::{BadFault, Keys, Pairs, split},
+};
 
 const COPIES_MAX: u32 = 1000;
 /// A lognormal wider than this is a typing error.
@@ -367,7 +196,7 @@ impl FromStr for Fault {
 /// A value of the JSON form.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a value of a fault is a text or a number")]
-enum Scalar {
+pub(super) enum Scalar {
     Text(String),
     Number(serde_json::Number),
 }
