@@ -60,8 +60,6 @@ pub struct Observations {
     pub disturbances: HostReport,
     /// The floor of this host at this load, if it is known.
     pub floor: Option<Floor>,
-    /// Deliveries that the target refused for a full buffer, of the warm-up and of the steady phase, if it says so.
-    pub refused: Option<(u64, u64)>,
     /// Our own server ended before it was stopped: how.
     pub target_ended: Option<String>,
 }

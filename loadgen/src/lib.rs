@@ -23,7 +23,6 @@ pub mod observer;
 pub mod pacer;
 pub mod pass;
 pub mod probe;
-pub mod refusals;
 pub mod run;
 pub mod save;
 pub mod scenario;

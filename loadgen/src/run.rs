@@ -22,7 +22,6 @@ use crate::narrator::Narrator;
 use crate::observer::Observer;
 use crate::pass::{PassProgress, pass_from_now, run_pass};
 use crate::probe::probe;
-use crate::refusals::refused_by_full_buffer;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::target::{Target, TargetError};
 use crate::writers::WritersConfig;
@@ -175,9 +174,6 @@ fn measure(
         false => Some(probe(scenario, &engine, probe_writers, clock, &mut narrator, &target.name)?),
     };
     phases.end("probe");
-    let refused_before = refused_by_full_buffer(target.address, &target.host);
-    // A target that does not say is not asked again.
-    let refused = || refused_before.and_then(|_| refused_by_full_buffer(target.address, &target.host));
 
     let (offsets_ns, first_judged) = scenario.schedule();
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
@@ -187,7 +183,7 @@ fn measure(
     let mut commentary = Commentary::new(scenario, &mut narrator);
     let mut look = |progress: &PassProgress| {
         if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
-            steady_mark.get_or_insert_with(|| (observer.mark(), refused()));
+            steady_mark.get_or_insert_with(|| observer.mark());
         }
         if progress.elapsed_ns >= scenario.warmup_ns + scenario.duration_ns || progress.stopped_ns.is_some() {
             steady_end_mark.get_or_insert_with(|| observer.mark());
@@ -197,7 +193,6 @@ fn measure(
     };
     let pass = run_pass(&engine, writers(run_id), clock, pass, first_judged, &mut look)?;
     let end_mark = observer.mark();
-    let refused_after = refused();
     let sent_until_ns = pass.stopped_ns.unwrap_or(u64::MAX);
     let steady_start_ns = pass.base_ns + scenario.warmup_ns;
     phases.end_at("warm-up", steady_start_ns.min(sent_until_ns));
@@ -216,14 +211,7 @@ fn measure(
     let target_ended = target.ended_early();
     target.stop();
     let steady_end_mark = steady_end_mark.unwrap_or_else(|| end_mark.clone());
-    let (steady_mark, refused_between) = steady_mark.unwrap_or_else(|| (end_mark.clone(), refused_after));
-    // A target that was too slow to say keeps its last word.
-    let refused_between = refused_between.or(refused_before);
-    let refused_after = refused_after.or(refused_between);
-    let refused = refused_before
-        .zip(refused_between)
-        .zip(refused_after)
-        .map(|((before, between), after)| (between.saturating_sub(before), after.saturating_sub(between)));
+    let steady_mark = steady_mark.unwrap_or_else(|| end_mark.clone());
     Ok(Observations {
         run_id,
         phases: phases.list,
@@ -240,7 +228,6 @@ fn measure(
         observed,
         marks: (steady_mark, end_mark),
         floor,
-        refused,
         target_ended,
     })
 }

@@ -22,6 +22,7 @@ use crate::template::Template;
 use crate::urgency::{go_first, wake_on_time};
 use connection::Connection;
 pub use connection::PostError;
+use connection::Reply;
 
 /// A connection idle for longer is not used again: servers close theirs after 5 s and up, and a
 /// request that crosses such a close on its way is lost without the target's fault.
@@ -67,6 +68,8 @@ pub struct PostRecord {
     pub sent_ns: Option<u64>,
     /// Reply complete; `None` if it never was.
     pub complete_ns: Option<u64>,
+    /// Deliveries of it that the target's reply says a full buffer refused.
+    pub refused_by_full_buffer: u64,
     /// Why it was not acknowledged.
     pub failure: Option<PostError>,
 }
@@ -224,6 +227,7 @@ fn not_sent(taken: Taken) -> PostRecord {
         connect_ns: 0,
         sent_ns: None,
         complete_ns: None,
+        refused_by_full_buffer: 0,
         failure: Some(PostError::NotSent),
     }
 }
@@ -253,9 +257,10 @@ async fn write_post(
         writer.connection = None;
     }
     let complete_ns = match &outcome {
-        Ok(complete_ns) | Err(PostError::Status { complete_ns, .. }) => Some(*complete_ns),
+        Ok(Reply { complete_ns, .. }) | Err(PostError::Status { complete_ns, .. }) => Some(*complete_ns),
         Err(_) => None,
     };
+    let refused_by_full_buffer = outcome.as_ref().map_or(0, |reply| reply.refused_by_full_buffer);
     let failure = outcome.err();
     let record = PostRecord {
         seq,
@@ -265,6 +270,7 @@ async fn write_post(
         connect_ns,
         sent_ns,
         complete_ns,
+        refused_by_full_buffer,
         failure,
     };
     (writer, record)
@@ -277,7 +283,7 @@ async fn post_once(
     seq: u32,
     sent_ns: &mut Option<u64>,
     connect_ns: &mut u64,
-) -> Result<u64, PostError> {
+) -> Result<Reply, PostError> {
     let config = &shared.config;
     let marker = Marker { run: config.run, writer: writer.id, seq };
     let body = config.body.render(marker, config.seed, shared.clock.realtime_ns() / 1_000_000);

@@ -220,7 +220,7 @@ pub struct Deliveries {
     /// Pairs not owed, by cause: `never_connected`, `connected_late`, `connection_lost`.
     pub not_owed_by_cause: BTreeMap<String, u64>,
     /// Missing pairs by cause: `post_refused` (a status that is not 2xx), `post_failed` (no reply), `post_not_sent`,
-    /// `refused_by_full_buffer` (as the target's /metrics tell), `generator_busy` (it had not read everything by the
+    /// `refused_by_full_buffer` (as the replies to the posts tell), `generator_busy` (it had not read everything by the
     /// deadline), `unknown`.
     pub missing_by_cause: BTreeMap<String, u64>,
     /// The subscribers that missed most, worst first (at most 10).

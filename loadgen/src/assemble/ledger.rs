@@ -24,15 +24,15 @@ impl LedgerOfRun {
     /// # Panics
     /// If it does not close: `owed = delivered + late + missing`, `missing` = sum of its causes.
     pub(super) fn new(observations: &Observations) -> Self {
-        let Observations { pass, engine, first_judged, refused, .. } = observations;
+        let Observations { pass, engine, first_judged, .. } = observations;
         let mut counts = counts_by_post(engine);
         // Shards that were stopped at once may have settled one post more or less.
         counts.truncate(pass.times.len());
         let judged = (*first_judged as usize).min(counts.len());
         let failures = failures_by_seq(&pass.records);
-        let (refused_warmup, refused_steady) = refused.unwrap_or_default();
-        let warmup = sum_deliveries(&counts[..judged], 0, &failures, refused_warmup);
-        let mut steady = sum_deliveries(&counts[judged..], judged, &failures, refused_steady);
+        let refused = refused_by_seq(&pass.records);
+        let warmup = sum_deliveries(&counts[..judged], 0, &failures, &refused);
+        let mut steady = sum_deliveries(&counts[judged..], judged, &failures, &refused);
         let foreign: u64 = engine.ledgers.iter().map(|ledger| ledger.foreign).sum();
         steady.unexpected += foreign;
         steady.unexpected_other_run = foreign;
@@ -68,6 +68,12 @@ pub(super) fn failures_by_seq(records: &[PostRecord]) -> BTreeMap<u32, &PostErro
     records.iter().filter_map(|record| Some((record.seq, record.failure.as_ref()?))).collect()
 }
 
+/// The posts of which the target refused deliveries for a full buffer, and how many.
+pub(super) fn refused_by_seq(records: &[PostRecord]) -> BTreeMap<u32, u64> {
+    let refused = records.iter().filter(|record| record.refused_by_full_buffer > 0);
+    refused.map(|record| (record.seq, record.refused_by_full_buffer)).collect()
+}
+
 /// The cause of the pairs that a failed post leaves missing.
 pub(super) fn cause_of_failure(failure: &PostError) -> &'static str {
     match failure {
@@ -84,13 +90,12 @@ pub(super) const GENERATOR_BUSY: &str = "generator_busy";
 /// Nobody knows.
 pub(super) const UNKNOWN: &str = "unknown";
 
-/// `refused` deliveries were refused by the target for a full buffer: they explain as many misses that nothing
-/// else explains.
+/// What the target refused of a post explains as many of its misses that nothing else explains.
 fn sum_deliveries(
     counts: &[Counts],
     first_seq: usize,
     failures: &BTreeMap<u32, &PostError>,
-    refused: u64,
+    refused: &BTreeMap<u32, u64>,
 ) -> Deliveries {
     let mut sum = Deliveries::default();
     let mut causes = BTreeMap::<&str, u64>::new();
@@ -115,14 +120,13 @@ fn sum_deliveries(
             Some(failure) => *causes.entry(cause_of_failure(failure)).or_default() += u64::from(post.missing),
             None => {
                 *causes.entry(GENERATOR_BUSY).or_default() += u64::from(post.unread);
-                *causes.entry(UNKNOWN).or_default() += u64::from(post.missing - post.unread);
+                let unexplained = u64::from(post.missing - post.unread);
+                let explained = refused.get(&(seq as u32)).map_or(0, |n| unexplained.min(*n));
+                *causes.entry(FULL_BUFFER).or_default() += explained;
+                *causes.entry(UNKNOWN).or_default() += unexplained - explained;
             }
         }
     }
-    let unexplained = causes.entry(UNKNOWN).or_default();
-    let explained = refused.min(*unexplained);
-    *unexplained -= explained;
-    causes.insert(FULL_BUFFER, explained);
     sum.missing_by_cause = named(causes);
     sum.not_owed_by_cause = named(reasons);
     sum.residual = sum.owed as i64 - (sum.delivered + sum.late + sum.missing) as i64;

@@ -6,7 +6,9 @@ use feedmark_core::ledger::LedgerReport;
 use serde::Serialize;
 
 use super::Observations;
-use super::ledger::{FULL_BUFFER, GENERATOR_BUSY, LedgerOfRun, UNKNOWN, cause_of_failure, failures_by_seq};
+use super::ledger::{
+    FULL_BUFFER, GENERATOR_BUSY, LedgerOfRun, UNKNOWN, cause_of_failure, failures_by_seq, refused_by_seq,
+};
 
 /// All rows of a run.
 #[derive(Debug)]
@@ -97,18 +99,18 @@ fn post_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<PostRow> 
 fn miss_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<MissRow> {
     let Observations { pass, engine, offsets_ns, .. } = observations;
     let failures = failures_by_seq(&pass.records);
+    let refused = refused_by_seq(&pass.records);
     // The target tells how many it refused, not whom: certain only if it refused all that nothing else explains.
-    let refused = ledger.steady.missing_by_cause.contains_key(FULL_BUFFER);
-    let unexplained = match (refused, ledger.steady.missing_by_cause.contains_key(UNKNOWN)) {
-        (true, false) => FULL_BUFFER,
-        (true, true) => "refused_by_full_buffer or unknown",
-        (false, _) => UNKNOWN,
+    let unexplained = |seq: u32| match (refused.get(&seq), ledger.counts[seq as usize]) {
+        (None, _) => UNKNOWN,
+        (Some(n), counts) if *n >= u64::from(counts.missing - counts.unread) => FULL_BUFFER,
+        _ => "refused_by_full_buffer or unknown",
     };
     let cause = |shard: &LedgerReport, seq: u32, late: bool| match failures.get(&seq) {
         _ if late => "late",
         Some(failure) => cause_of_failure(failure),
         None if shard.posts[seq as usize].unread > 0 => GENERATOR_BUSY,
-        None => unexplained,
+        None => unexplained(seq),
     };
     let mut rows = Vec::new();
     let mut first_subscriber = 0;

@@ -23,8 +23,19 @@ use crate::source::Source;
 
 /// Greatest reply that is read.
 const REPLY_BYTES_MAX: usize = 1 << 20;
+/// How a reply says that deliveries of its post were refused, because their subscribers' buffers were full.
+const REFUSED_BUFFER_FULL: &str = "x-feedmark-refused-buffer-full";
 /// No byte of the request has been written.
 const NOT_YET: u64 = 0;
+
+/// An acknowledgement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reply {
+    /// Run time of its last byte.
+    pub(super) complete_ns: u64,
+    /// Deliveries refused for a full buffer, if the target says so; 0 if it does not.
+    pub(super) refused_by_full_buffer: u64,
+}
 
 /// Why a post was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -101,16 +112,18 @@ impl Connection {
         }
     }
 
-    /// Posts and reads the whole reply; gives the run time at which it was complete.
+    /// Posts and reads the whole reply.
     ///
     /// # Errors
     /// [`PostError::Status`] for a reply that is not 2xx, else what went wrong.
-    pub(super) async fn post(&mut self, config: &WritersConfig, body: String) -> Result<u64, PostError> {
+    pub(super) async fn post(&mut self, config: &WritersConfig, body: String) -> Result<Reply, PostError> {
         self.first_byte_ns.store(NOT_YET, Ordering::Relaxed);
         let connection_error = |error: hyper::Error| PostError::Connection(describe(&error));
         self.requests.ready().await.map_err(connection_error)?;
         let response = self.requests.send_request(request(config, body)).await.map_err(connection_error)?;
         let status = response.status();
+        let refused =
+            response.headers().get(REFUSED_BUFFER_FULL).and_then(|value| value.to_str().ok()?.parse().ok());
         let reply = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
         let complete_ns = self.clock.now_ns();
         self.used_ns = complete_ns;
@@ -119,7 +132,7 @@ impl Connection {
             Err(_) => PostError::ReplyTooLarge,
         })?;
         if status.is_success() {
-            return Ok(complete_ns);
+            return Ok(Reply { complete_ns, refused_by_full_buffer: refused.unwrap_or_default() });
         }
         let body = excerpt(&reply.to_bytes());
         Err(PostError::Status { status: status.as_u16(), body, complete_ns })

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Write as _};
+use std::net::TcpStream;
 
 use feedmark_reports::RunResult;
 use feedmark_reports::quantile::{decode, new_histogram};
@@ -188,4 +190,26 @@ fn a_reference_server_that_dies_is_named() {
     let summary = bed.said("stdout");
     assert!(summary.contains("the reference server ended during the run"), "{summary}");
     eventually("no process and no temporary file is left", || bed.is_clean().then_some(()));
+}
+
+/// A stall lets posts pile up, and then a queue of two packets is too short: every refusal is in the reply to its post.
+#[test]
+fn what_the_target_refused_is_counted_post_by_post() {
+    let bed = Bed::new();
+    let server =
+        Server::reference(&bed, &["--open", "--socket-buffer", "2", "--fault", "kind=stall,at=2s,for=1s"]);
+    let args = ["--url", &server.url, "-r", "200/s"];
+    bed.run(&[&SHORT, &args]).found_fault("never arrived");
+    let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let metrics = io::read_to_string(stream).unwrap();
+    let counter = "feed_deliveries_refused_total{cause=\"buffer_full\"} ";
+    let refused: u64 = metrics.lines().find_map(|line| line.strip_prefix(counter)).unwrap().parse().unwrap();
+    let result = bed.result();
+    let all = [&result.warmup.deliveries, &result.deliveries];
+    let explained: u64 = all.iter().filter_map(|of| of.missing_by_cause.get("refused_by_full_buffer")).sum();
+    assert_eq!(explained, refused);
+    assert_eq!(all.iter().map(|of| of.missing).sum::<u64>(), refused, "nothing else was lost");
+    let misses = fs::read_to_string(bed.out().join("misses.csv")).unwrap();
+    assert!(misses.lines().skip(1).all(|line| line.ends_with(",missing,refused_by_full_buffer")), "{misses}");
 }

@@ -35,6 +35,8 @@ const POSTS_PER_PAGE_MAX: u64 = 100;
 const ENQUEUED: HeaderName = HeaderName::from_static("x-feedmark-enqueued");
 /// Deliveries that a socket's full queue, or a closed socket, refused.
 const REFUSED: HeaderName = HeaderName::from_static("x-feedmark-refused");
+/// Of these, those that a full queue refused.
+const REFUSED_BUFFER_FULL: HeaderName = HeaderName::from_static("x-feedmark-refused-buffer-full");
 /// The poster's own socket, for whoever cannot put it into the query.
 const SOCKET_ID: HeaderName = HeaderName::from_static("x-feedmark-socket-id");
 
@@ -165,6 +167,7 @@ fn answer(
     let headers = response.headers_mut();
     headers.insert(ENQUEUED, HeaderValue::from(published.fanout.enqueued));
     headers.insert(REFUSED, HeaderValue::from(published.fanout.refused()));
+    headers.insert(REFUSED_BUFFER_FULL, HeaderValue::from(published.fanout.refused_buffer_full));
     response
 }
 

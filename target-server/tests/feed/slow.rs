@@ -33,6 +33,7 @@ fn post_until_refused(bed: &Bed) -> (usize, u64, u64) {
         assert_eq!(response.status(), 201);
         enqueued += header(&response, "x-feedmark-enqueued");
         let refused = header(&response, "x-feedmark-refused");
+        assert_eq!(header(&response, "x-feedmark-refused-buffer-full"), refused);
         if refused > 0 {
             return (posts, enqueued, refused);
         }
