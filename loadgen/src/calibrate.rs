@@ -178,7 +178,7 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
         schema_version: SCHEMA_VERSION,
         feedmark_version: run.feedmark_version.clone(),
         measured_at: run.started_at.clone(),
-        load: Load::of(&scenario, has_kernel_stamps(&run)),
+        load: load_of(&scenario, &run),
         interrupted: interrupt::stop_asked(),
         posts: run.posts.scheduled,
         delivery: QuantilesNs::of(&run.latency_ns.delivery),
@@ -210,6 +210,10 @@ fn has_kernel_stamps(run: &RunResult) -> bool {
     run.timestamps == feedmark_reports::run_result::Timestamps::Kernel
 }
 
+fn load_of(scenario: &Scenario, run: &RunResult) -> Load {
+    Load::of(scenario, has_kernel_stamps(run), run.evidence.real_time_priority)
+}
+
 /// The floor keeps every quantile as it was estimated, also where the posts are too few to print it: it is
 /// compared with the quantiles of runs that have more.
 fn to_store(scenario: &Scenario, run: &RunResult) -> StoredFloor {
@@ -217,7 +221,7 @@ fn to_store(scenario: &Scenario, run: &RunResult) -> StoredFloor {
     let (p50, p90, p99) = (at(0.5), at(0.9), at(0.99));
     StoredFloor {
         host: run.host.clone(),
-        load: Load::of(scenario, has_kernel_stamps(run)),
+        load: load_of(scenario, run),
         floor: Floor { measured_at: run.started_at.clone(), p50, p90, p99 },
     }
 }

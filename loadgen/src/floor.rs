@@ -23,7 +23,7 @@ use crate::limits::Limits;
 use crate::scenario::Scenario;
 
 /// Raised when a field changes its meaning or disappears; additions keep it.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 /// The file in the store.
 const FILE: &str = "floors.json";
 /// Floors that are kept; the oldest go first.
@@ -50,11 +50,14 @@ pub struct Load {
     pub threads: u32,
     /// Which clock stamped the arrivals.
     pub timestamps: Timestamps,
+    /// Pacer and writers had a real-time priority: without it posts leave later.
+    pub real_time: bool,
 }
 
 impl Load {
-    /// The load of a scenario whose arrivals were stamped by the kernel, or not.
-    pub fn of(scenario: &Scenario, kernel_stamps: bool) -> Self {
+    /// The load of a scenario whose arrivals were stamped by the kernel, or not, by a generator with a real-time priority,
+    /// or without.
+    pub fn of(scenario: &Scenario, kernel_stamps: bool, real_time: bool) -> Self {
         let sample = scenario.body.render(Marker { run: 0, writer: 0, seq: 0 }, scenario.seed, 0);
         Self {
             subscribers: scenario.subscribers,
@@ -63,6 +66,7 @@ impl Load {
             body_bytes: sample.len() as u64,
             threads: scenario.threads,
             timestamps: if kernel_stamps { Timestamps::Kernel } else { Timestamps::User },
+            real_time,
         }
     }
 
@@ -73,6 +77,7 @@ impl Load {
         self.subscribers == other.subscribers
             && self.threads == other.threads
             && self.timestamps == other.timestamps
+            && self.real_time == other.real_time
             && near(self.rate_per_s, other.rate_per_s, RATE_TOLERANCE)
             && near(self.body_bytes as f64, other.body_bytes as f64, BODY_TOLERANCE)
     }
@@ -219,10 +224,14 @@ fn place(asked: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> R
 ///
 /// # Errors
 /// If there is a store that cannot be read.
-pub fn look_up(scenario: &Scenario, kernel_stamps: bool) -> Result<Option<Floor>, StoreError> {
+pub fn look_up(
+    scenario: &Scenario,
+    kernel_stamps: bool,
+    real_time: bool,
+) -> Result<Option<Floor>, StoreError> {
     // Without a place for a store, or limits to know the host by, there is no floor either.
     let (Ok(store), Ok(limits)) = (Store::find(None), Limits::read_and_raise()) else { return Ok(None) };
-    let load = Load::of(scenario, kernel_stamps);
+    let load = Load::of(scenario, kernel_stamps, real_time);
     Ok(store.floors()?.find(&assemble::host(&limits), &load).cloned())
 }
 
@@ -247,6 +256,7 @@ mod tests {
             body_bytes: 300,
             threads: 1,
             timestamps: Timestamps::Kernel,
+            real_time: true,
         };
         let (p50, p90, p99) = (Quantile::Ns(1), Quantile::Ns(2), Quantile::NotAvailable);
         let floor = Floor { measured_at: measured_at.to_owned(), p50, p90, p99 };
@@ -275,7 +285,7 @@ mod tests {
         for (index, change) in same.into_iter().enumerate() {
             assert_eq!(found(&floors, &stored("", change)), Some("now"), "case {index}");
         }
-        let other: [Change; 10] = [
+        let other: [Change; 11] = [
             |s| s.load.rate_per_s = 20.3,
             |s| s.load.rate_per_s = f64::NAN,
             |s| s.load.body_bytes = 340,
@@ -283,6 +293,7 @@ mod tests {
             |s| s.load.subscribers = 101,
             |s| s.load.threads = 2,
             |s| s.load.timestamps = Timestamps::User,
+            |s| s.load.real_time = false,
             |s| s.host.cpu = "another CPU".into(),
             |s| s.host.os = "Linux 7".into(),
             |s| s.host.cpus = 1,
@@ -341,8 +352,8 @@ mod tests {
         for (text, part) in [
             ("", "EOF"),
             ("[]", "expected"),
-            (r#"{"schema_version":2,"floors":[]}"#, "schema_version is 2"),
-            (r#"{"schema_version":1,"floors":[{}]}"#, "floors[0]"),
+            (r#"{"schema_version":1,"floors":[]}"#, "schema_version is 1"),
+            (r#"{"schema_version":2,"floors":[{}]}"#, "floors[0]"),
             (&too_long, "allowed"),
         ] {
             std::fs::write(store.floors_file(), text).unwrap();

@@ -18,7 +18,7 @@ const SLICE_NS: u64 = 100_000_000;
 
 /// The running pacer.
 pub struct Pacer {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<bool>,
     stop: Arc<AtomicBool>,
     handed_over: Arc<AtomicU32>,
 }
@@ -40,10 +40,10 @@ impl Pacer {
         let (stopped, counter) = (Arc::clone(&stop), Arc::clone(&handed_over));
         let thread = std::thread::Builder::new().name("pacer".into()).spawn(move || {
             wake_on_time();
-            let _ = go_first();
+            let goes_first = go_first();
             for (seq, offset_ns) in (0..).zip(offsets_ns.iter()) {
                 if !sleep_until(clock, base_ns + offset_ns, &stopped) {
-                    return;
+                    return goes_first;
                 }
                 if active(Mutant::SkippedTicks) && seq % 10 == 9 {
                     counter.store(seq + 1, Ordering::Release);
@@ -51,10 +51,11 @@ impl Pacer {
                 }
                 // The queue holds the whole schedule: only writers that are gone can refuse.
                 if posts.try_send(seq).is_err() {
-                    return;
+                    return goes_first;
                 }
                 counter.store(seq + 1, Ordering::Release);
             }
+            goes_first
         })?;
         Ok(Self { thread, stop, handed_over })
     }
@@ -69,14 +70,14 @@ impl Pacer {
         self.handed_over.load(Ordering::Acquire)
     }
 
-    /// Ends the schedule and says how many of its posts were handed over.
+    /// Ends the schedule and says how many of its posts were handed over, and whether it went before ordinary threads.
     ///
     /// # Panics
     /// If the pacer's thread panicked.
-    pub fn stop(self) -> u32 {
+    pub fn stop(self) -> (u32, bool) {
         self.stop.store(true, Ordering::Release);
-        self.thread.join().expect("the pacer does not panic");
-        self.handed_over.load(Ordering::Acquire)
+        let goes_first = self.thread.join().expect("the pacer does not panic");
+        (self.handed_over.load(Ordering::Acquire), goes_first)
     }
 }
 
@@ -109,7 +110,7 @@ mod tests {
             assert_eq!(posts.blocking_recv(), Some(seq));
             assert!(clock.now_ns() >= base_ns + offsets_ns[seq as usize]);
         }
-        assert_eq!(pacer.stop(), 50);
+        assert_eq!(pacer.stop().0, 50);
     }
 
     #[test]
@@ -119,6 +120,6 @@ mod tests {
         let (sender, mut posts) = mpsc::channel(2);
         let pacer = Pacer::start(clock, clock.now_ns(), offsets_ns, sender).unwrap();
         assert_eq!(posts.blocking_recv(), Some(0));
-        assert_eq!(pacer.stop(), 1);
+        assert_eq!(pacer.stop().0, 1);
     }
 }

@@ -35,6 +35,8 @@ pub struct PassOutcome {
     pub delivery: Recorder,
     /// Run time at which somebody stopped it.
     pub stopped_ns: Option<u64>,
+    /// Pacer and writers had a real-time priority.
+    pub real_time: bool,
     /// Posts that were sent but left out, because somebody would not wait for their deadline.
     pub unjudged: u32,
 }
@@ -83,11 +85,14 @@ pub fn run_pass(
     let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged);
     let mut scheduled = offsets_ns.len() as u32;
     let (mut stopped_ns, mut aborted) = (None, false);
+    let mut pacer_goes_first = false;
     loop {
         // Looked at first: what was stopped before it began sends nothing.
         if interrupt::stop_asked() && stopped_ns.is_none() {
             stopped_ns = Some(clock.now_ns());
-            scheduled = pacer.take().map_or(scheduled, Pacer::stop);
+            if let Some(pacer) = pacer.take() {
+                (scheduled, pacer_goes_first) = pacer.stop();
+            }
             engine.cut(scheduled);
         }
         if interrupt::abort_asked() && !aborted {
@@ -124,12 +129,13 @@ pub fn run_pass(
         }
     }
     if let Some(pacer) = pacer {
-        scheduled = pacer.stop();
+        (scheduled, pacer_goes_first) = pacer.stop();
     }
     while let Some(settled) = engine.next_settled(Duration::ZERO) {
         collector.take(settled);
     }
-    let mut records = writers.finish();
+    let (mut records, writers_go_first) = writers.finish();
+    let real_time = pacer_goes_first && writers_go_first;
     collector.mistake_actual_for_intended(&records, base_ns);
     let (mut times, delivery) = collector.finish();
     // A reactor may have settled a post that was due before the stop, and that nobody handed over.
@@ -140,5 +146,5 @@ pub fn run_pass(
         scheduled = times.len() as u32;
         records.retain(|record| record.seq < scheduled);
     }
-    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns, unjudged })
+    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns, real_time, unjudged })
 }

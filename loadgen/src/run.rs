@@ -179,7 +179,7 @@ fn measure(
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
     let (mut steady_mark, mut steady_end_mark) = (None, None);
     let pass = pass_from_now(clock, run_id, Arc::clone(&offsets_ns), scenario.deadline_ns);
-    let meter = HiccupMeter::start(clock, "all threads", pass.base_ns)?;
+    let meter = HiccupMeter::start(clock, "the readers", pass.base_ns)?;
     let mut commentary = Commentary::new(scenario, &mut narrator);
     let mut look = |progress: &PassProgress| {
         if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
@@ -204,7 +204,7 @@ fn measure(
     let observed = observer.finish();
     let judged_until_ns = (steady_start_ns + scenario.duration_ns).min(sent_until_ns);
     let hiccups = meter.finish(steady_start_ns.min(judged_until_ns), judged_until_ns);
-    let floor = floor::look_up(scenario, engine.kernel_stamps).unwrap_or_else(|error| {
+    let floor = floor::look_up(scenario, engine.kernel_stamps, pass.real_time).unwrap_or_else(|error| {
         narrator.note(&format!("the floor of this host is not used: {error}"));
         None
     });

@@ -22,7 +22,8 @@ pub fn wake_on_time() {
 }
 
 /// The calling thread goes before every ordinary thread of the host (SCHED_FIFO), where the process may ask for that
-/// (root, or CAP_SYS_NICE); elsewhere it stays what it is, and send lag tells what that costs. True if it does.
+/// (root, or CAP_SYS_NICE); elsewhere it stays what it is, and send lag tells what that costs. True if it
+/// does.
 pub fn go_first() -> bool {
     let Ok(priority) = FIFO_PRIORITY.try_into() else { return false };
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);

@@ -85,7 +85,7 @@ pub struct WriterCounters {
 
 /// The running writers.
 pub struct Writers {
-    thread: JoinHandle<Vec<PostRecord>>,
+    thread: JoinHandle<(Vec<PostRecord>, bool)>,
     abandon: watch::Sender<bool>,
     counters: Arc<WriterCounters>,
 }
@@ -107,8 +107,8 @@ impl Writers {
         let shared = Shared { config, clock, abandoned, counters: Arc::clone(&counters) };
         let thread = std::thread::Builder::new().name("writers".into()).spawn(move || {
             wake_on_time();
-            let _ = go_first();
-            runtime.block_on(dispatch(Arc::new(shared), posts))
+            let goes_first = go_first();
+            (runtime.block_on(dispatch(Arc::new(shared), posts)), goes_first)
         })?;
         Ok((Self { thread, abandon, counters }, sender))
     }
@@ -123,16 +123,17 @@ impl Writers {
         self.thread.is_finished()
     }
 
-    /// Gives up on replies that are still out and returns all records, by sequence.
+    /// Gives up on replies that are still out and returns all records, by sequence, and whether they went before ordinary
+    /// threads.
     ///
     /// # Panics
     /// If the writers' thread panicked.
-    pub fn finish(self) -> Vec<PostRecord> {
+    pub fn finish(self) -> (Vec<PostRecord>, bool) {
         // Fails only if every receiver is gone, that is when all is done.
         let _ = self.abandon.send(true);
-        let mut records = self.thread.join().expect("the writers do not panic");
+        let (mut records, goes_first) = self.thread.join().expect("the writers do not panic");
         records.sort_unstable_by_key(|record| record.seq);
-        records
+        (records, goes_first)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Evidence {
     /// Greatest difference between a gap as it was sent and as it was scheduled (constant arrivals only), for all but
     /// the worst 1 % of the gaps.
     pub gap_error_p99_ns: Option<u64>,
+    /// Pacer and writers had a real-time priority (SCHED_FIFO): the process was allowed to ask for one.
+    pub real_time_priority: bool,
     /// Lateness of a sleeper with 1 ms period beside each group of threads that the scheduler treats alike.
     pub hiccups: Vec<Hiccups>,
     /// The generator's threads in the steady phase.

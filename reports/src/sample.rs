@@ -121,6 +121,7 @@ fn evidence() -> Evidence {
         arrival_a2: Some(0.9),
         arrival_a2_scheduled: Some(0.88),
         gap_error_p99_ns: None,
+        real_time_priority: true,
         hiccups: vec![group("reactors"), group("all others")],
         threads: vec![ThreadUse {
             name: "reactor-0".to_owned(),

@@ -60,6 +60,7 @@ pub(super) fn evidence(scenario: &Scenario, observations: &Observations, beyond:
         arrival_a2: poisson.then(|| arrival_a2(&left_ns, 1e9 / scenario.rate_per_s)).flatten(),
         arrival_a2_scheduled: poisson.then(|| arrival_a2(&intended_ns, 1e9 / scenario.rate_per_s)).flatten(),
         gap_error_p99_ns: if poisson { None } else { gap_error_p99(&intended_ns, &left_ns) },
+        real_time_priority: pass.real_time,
         hiccups: vec![group_of(hiccups)],
         threads: disturbances.threads.iter().map(thread_use).collect(),
         steal_share_max: disturbances.steal_max.map(|peak| peak.share),

@@ -153,6 +153,14 @@ fn measured(calibration: &Calibration) -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "priority",
+            match load.real_time {
+                true => "real-time for pacer and writers: for runs that have it, too (root, or CAP_SYS_NICE)",
+                false => "none: for runs without a real-time priority (root and CAP_SYS_NICE give one)",
+            }
+            .to_owned(),
+        ),
+        (
             "floor",
             format!(
                 "{}, from {}",

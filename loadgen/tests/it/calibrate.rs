@@ -76,6 +76,19 @@ fn has_floor(result: &RunResult) -> bool {
     measured
 }
 
+/// The priority is one of root's, or is not: the floor of the other kind is of no use.
+#[test]
+fn a_floor_with_another_priority_is_not_used() {
+    let bed = Bed::new();
+    store_by_hand(&bed);
+    let mut floors = read(floors_file(&bed));
+    let real_time = &mut floors["floors"][0]["load"]["real_time"];
+    *real_time = json!(!real_time.as_bool().unwrap());
+    fs::write(floors_file(&bed), floors.to_string()).unwrap();
+    let (_, result) = run(&bed, &[&BRIEF]);
+    assert!(!has_floor(&result));
+}
+
 /// Puts a floor of this host and the brief load into the store.
 fn store_by_hand(bed: &Bed) {
     let (_, result) = run(bed, &[&BRIEF]);
@@ -84,10 +97,11 @@ fn store_by_hand(bed: &Bed) {
     let load = json!({
         "subscribers": scenario.subscribers, "rate_per_s": scenario.rate_per_s, "arrivals": "poisson",
         "body_bytes": 252, "threads": scenario.threads, "timestamps": result.timestamps,
+        "real_time": result.evidence.real_time_priority,
     });
     let floor = json!({ "measured_at": "2026-01-01T00:00:00Z", "p50": 1000, "p90": 2000, "p99": null });
     let floors = json!({
-        "schema_version": 1,
+        "schema_version": 2,
         "floors": [{ "host": result.host, "load": load, "floor": floor }],
     });
     fs::create_dir_all(floors_file(bed).parent().unwrap()).unwrap();
@@ -104,6 +118,7 @@ fn everything_is_told_and_the_floor_of_a_run_that_passed_is_kept() {
             "what this host can resolve",
             "host ",
             "load ",
+            "priority ",
             "floor ",
             "resolves ",
             "greatest rate ",
