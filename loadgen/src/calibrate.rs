@@ -155,7 +155,8 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
     let folder = tempfile::Builder::new().prefix("feedmark-calibrate-").tempdir()?;
     let mut target = Target::start_null(&folder.path().join("null-target.log"))?;
     let scenario = against(scenario, &target)?;
-    let run = run::run(&scenario, Some(&folder.path().join("run")), quiet).map(|run| run.result)?;
+    let run =
+        run::run(&scenario, Some(&folder.path().join("run")), Some(store), quiet).map(|run| run.result)?;
     let passed = match run.verdict.status {
         Status::Pass => Some(to_store(&scenario, &run)),
         _ => None,

@@ -145,7 +145,7 @@ pub enum StoreError {
         error: io::Error,
     },
     /// A file in it is not what it should be.
-    #[error("{0}: remove this file and calibrate again, or choose another store (FEEDMARK_STORE)")]
+    #[error("{0}: remove this file and calibrate again, or choose another --store")]
     Content(FileError),
     /// A file in it cannot be written.
     #[error("{0}: choose another --store")]
@@ -196,6 +196,16 @@ impl Store {
         }
     }
 
+    /// The floor of this host at a load, if it is known.
+    ///
+    /// # Errors
+    /// As [`Store::floors`].
+    pub fn floor(&self, load: &Load) -> Result<Option<Floor>, StoreError> {
+        // Without limits to know the host by, there is no floor either.
+        let Ok(limits) = Limits::read_and_raise() else { return Ok(None) };
+        Ok(self.floors()?.find(&assemble::host(&limits), load).cloned())
+    }
+
     /// Adds a floor to those in the file.
     ///
     /// # Errors
@@ -218,21 +228,6 @@ fn place(asked: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> R
         .or_else(|| folder("FEEDMARK_STORE"))
         .or_else(|| of_data().or_else(of_home).map(|data| data.join("feedmark")))
         .ok_or(StoreError::NoPlace)
-}
-
-/// The floor of this host at a scenario's load, if it is known.
-///
-/// # Errors
-/// If there is a store that cannot be read.
-pub fn look_up(
-    scenario: &Scenario,
-    kernel_stamps: bool,
-    real_time: bool,
-) -> Result<Option<Floor>, StoreError> {
-    // Without a place for a store, or limits to know the host by, there is no floor either.
-    let (Ok(store), Ok(limits)) = (Store::find(None), Limits::read_and_raise()) else { return Ok(None) };
-    let load = Load::of(scenario, kernel_stamps, real_time);
-    Ok(store.floors()?.find(&assemble::host(&limits), &load).cloned())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::assemble::{self, Observations};
 use crate::clock::RunClock;
 use crate::commentary::Commentary;
 use crate::engine::{Engine, EngineConfig};
-use crate::floor;
+use crate::floor::{Load, Store};
 use crate::folder::{self, FolderError};
 use crate::hiccups::HiccupMeter;
 use crate::interrupt;
@@ -117,11 +117,16 @@ pub struct FinishedRun {
     pub folder: PathBuf,
 }
 
-/// Runs the scenario.
+/// Runs the scenario, and compares it with the floor of the store, if there is one.
 ///
 /// # Errors
 /// When nothing could be measured; what the target does wrong during the measurement is data.
-pub fn run(scenario: &Scenario, out: Option<&Path>, quiet: bool) -> Result<FinishedRun, RunError> {
+pub fn run(
+    scenario: &Scenario,
+    out: Option<&Path>,
+    store: Option<&Store>,
+    quiet: bool,
+) -> Result<FinishedRun, RunError> {
     let limits = Limits::read_and_raise()?;
     limits.check(scenario)?;
     let clock = RunClock::start();
@@ -129,7 +134,7 @@ pub fn run(scenario: &Scenario, out: Option<&Path>, quiet: bool) -> Result<Finis
     let started_realtime_ns = clock.realtime_ns();
     let started_at = assemble::rfc3339(started_realtime_ns);
     let folder = folder::create(out, &started_at, &format!("{run_id:08x}"))?;
-    measure(scenario, &folder, quiet, clock, run_id)
+    measure(scenario, &folder, store, quiet, clock, run_id)
         .map(|observations| {
             let started = (started_at, started_realtime_ns);
             let (result, series, rows) = assemble::assemble(scenario, &limits, started, observations);
@@ -147,6 +152,7 @@ fn drop_if_empty(folder: &Path) {
 fn measure(
     scenario: &Scenario,
     folder: &Path,
+    store: Option<&Store>,
     quiet: bool,
     clock: RunClock,
     run_id: u32,
@@ -204,7 +210,8 @@ fn measure(
     let observed = observer.finish();
     let judged_until_ns = (steady_start_ns + scenario.duration_ns).min(sent_until_ns);
     let hiccups = meter.finish(steady_start_ns.min(judged_until_ns), judged_until_ns);
-    let floor = floor::look_up(scenario, engine.kernel_stamps, pass.real_time).unwrap_or_else(|error| {
+    let load = Load::of(scenario, engine.kernel_stamps, pass.real_time);
+    let floor = store.map_or(Ok(None), |store| store.floor(&load)).unwrap_or_else(|error| {
         narrator.note(&format!("the floor of this host is not used: {error}"));
         None
     });

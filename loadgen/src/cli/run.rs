@@ -7,6 +7,7 @@ use clap::Args;
 use feedmark_reports::terminal::{self, Style};
 
 use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve};
+use crate::floor::Store;
 use crate::run::{self, FinishedRun};
 use crate::settings::Settings;
 use crate::{interrupt, save};
@@ -23,6 +24,9 @@ pub(super) struct RunArgs {
     /// Folder for the results [default: runs/<time>-<run>]
     #[arg(short, long, env = "FEEDMARK_OUT", value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+    /// Folder in which calibrate keeps the floor [default: $XDG_DATA_HOME/feedmark, or ~/.local/share/feedmark]
+    #[arg(long, env = "FEEDMARK_STORE", value_name = "DIR", help_heading = "Output")]
+    store: Option<PathBuf>,
     /// Print run.json instead of the summary
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -42,7 +46,9 @@ pub(super) fn run(args: RunArgs) -> u8 {
     if let Err(error) = interrupt::listen() {
         return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
     }
-    let mut run = match run::run(&scenario, args.out.as_deref(), args.quiet) {
+    // Without a place for a store there is no floor, and a run does not need one.
+    let store = Store::find(args.store.as_deref()).ok();
+    let mut run = match run::run(&scenario, args.out.as_deref(), store.as_ref(), args.quiet) {
         Ok(run) => run,
         Err(error) if interrupt::stop_asked() => return fail(INTERRUPTED, &error),
         Err(error) => return fail(error.exit_code(), &error),

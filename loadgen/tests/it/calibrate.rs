@@ -153,6 +153,17 @@ fn everything_is_told_and_the_floor_of_a_run_that_passed_is_kept() {
 }
 
 #[test]
+fn a_run_finds_the_floor_where_it_is_told_to_look() {
+    let bed = Bed::new();
+    store_by_hand(&bed);
+    fs::rename(bed.path().join("store"), bed.path().join("elsewhere")).unwrap();
+    let (_, by_default) = run(&bed, &[&BRIEF]);
+    assert!(!has_floor(&by_default));
+    let (_, told) = run(&bed, &[&BRIEF, &["--store", "elsewhere"]]);
+    assert!(has_floor(&told));
+}
+
+#[test]
 fn a_run_at_the_same_load_has_the_floor_and_another_has_not() {
     let bed = Bed::new();
     store_by_hand(&bed);
