@@ -374,9 +374,8 @@ fn floor(run: &RunResult, checks: &mut Vec<Check>) -> Option<Finding> {
     let tripped = check.tripped();
     if floor.is_none() && delivery.count > 0 {
         check.remedy = Some(format!(
-            "feedmark calibrate -c {} -r {}/s stores the floor of this host",
-            run.scenario.subscribers,
-            number(run.scenario.rate_per_s)
+            "`{}` stores the floor of this host; give it this run's --body, too, if it had one",
+            calibrate_command(run)
         ));
     }
     checks.push(check);
@@ -389,6 +388,17 @@ fn floor(run: &RunResult, checks: &mut Vec<Check>) -> Option<Finding> {
         duration(measured),
     );
     Some(Finding { label: Label::FloorLimited, sentence })
+}
+
+/// The command whose floor counts for the load of the run: what it does not name, bodies apart, is the same for both.
+fn calibrate_command(run: &RunResult) -> String {
+    let scenario = &run.scenario;
+    let (subscribers, rate, threads) = (scenario.subscribers, scenario.rate_per_s, scenario.threads);
+    let timestamps = match run.timestamps {
+        Timestamps::Kernel => "",
+        Timestamps::User => " --timestamps user",
+    };
+    format!("feedmark calibrate -c {subscribers} -r {rate}/s --threads {threads}{timestamps}")
 }
 
 fn warm_up(run: &RunResult, checks: &mut Vec<Check>) {

@@ -154,7 +154,8 @@ fn what_was_not_measured_neither_passes_nor_trips() {
     assert_eq!(run.verdict.status, Status::Pass);
     let hints: Vec<&str> = run.validity.iter().filter_map(|check| check.remedy.as_deref()).collect();
     assert_eq!(hints.len(), 3);
-    assert!(hints[2].contains("feedmark calibrate -c 1000 -r 20/s"), "{hints:?}");
+    let command = "`feedmark calibrate -c 1000 -r 20/s --threads 1 --timestamps user`";
+    assert!(hints[2].contains(command) && hints[2].contains("--body"), "{hints:?}");
 }
 
 /// The worse of the limits counts: a slow target may be measured by a slower generator.
