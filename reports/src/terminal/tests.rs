@@ -66,6 +66,15 @@ fn a_fail_with_losses_beyond_the_deadline() {
 }
 
 #[test]
+fn checks_that_were_not_measured() {
+    let mut run = sample::run();
+    run.evidence.floor = None;
+    run.timestamps = Timestamps::User;
+    run.judge();
+    insta::assert_snapshot!(plain(&run));
+}
+
+#[test]
 fn an_invalid_run() {
     let mut run = sample::run();
     run.verdict.status = Status::Invalid;

@@ -1,4 +1,5 @@
-//! One line on the checks; what tripped stands in the headline, with its remedy.
+//! One line on the checks, and one for each that could be measured next time: how. What tripped stands in the headline,
+//! with its remedy.
 
 use super::layout::Page;
 use crate::RunResult;
@@ -17,10 +18,14 @@ pub(super) fn print(page: &mut Page, result: &RunResult) {
     }
     if !unmeasured.is_empty() {
         items.push(format!("not measured: {}", unmeasured.join(" ")));
-        let hints = checks.iter().filter(|check| check.passed.is_none());
-        items.extend(hints.filter_map(|check| Some(format!("({})", check.remedy.as_deref()?))));
     }
     page.remark(&items);
+    let hint = |check: &Check| Some(format!("{}: {}", check.id, check.remedy.as_deref()?));
+    let mut hints: Vec<String> =
+        checks.iter().filter(|check| check.passed.is_none()).filter_map(hint).collect();
+    // Two values of one check may want the same.
+    hints.dedup();
+    hints.into_iter().for_each(|hint| page.remark(&[hint]));
 }
 
 /// Each id once, in order.
