@@ -27,6 +27,8 @@ pub struct PostRow {
     writer: Option<u16>,
     intended_ns: u64,
     waited_at_cap: bool,
+    /// Time that it took to open a connection for it; 0 where one was open.
+    connect_ns: u64,
     sent_ns: Option<u64>,
     complete_ns: Option<u64>,
     failure: Option<String>,
@@ -74,6 +76,7 @@ fn post_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<PostRow> 
             writer: record.writer,
             intended_ns: pass.base_ns + offsets_ns[seq],
             waited_at_cap: record.waited_at_cap,
+            connect_ns: record.connect_ns,
             sent_ns: record.sent_ns,
             complete_ns: record.complete_ns,
             failure: record.failure.as_ref().map(ToString::to_string),

@@ -57,6 +57,19 @@ fn run(args: &[&str]) -> (Bed, RunResult) {
     (bed, result)
 }
 
+/// The send lag of the steady phase from the columns of posts.csv, as docs/method.md derives it.
+fn send_lags(bed: &Bed) -> Histogram<u64> {
+    let mut table = csv::Reader::from_path(bed.out().join("posts.csv")).unwrap();
+    let posts = table.deserialize::<BTreeMap<String, String>>().map(Result::unwrap);
+    let mut lags = new_histogram();
+    for post in posts.filter(|post| post["phase"] == "steady" && post["waited_at_cap"] == "false") {
+        let ns = |column: &str| post[column].parse::<u64>().unwrap();
+        lags.record(ns("sent_ns").saturating_sub(ns("intended_ns")).saturating_sub(ns("connect_ns")))
+            .unwrap();
+    }
+    lags
+}
+
 fn sum_of_intervals(bed: &Bed, tag: Option<&str>) -> Histogram<u64> {
     let log = fs::read(bed.out().join("run.hlog")).unwrap();
     let mut sum = new_histogram();
@@ -94,6 +107,7 @@ fn the_reference_server_delivers_everything_and_the_files_agree() {
     ] {
         assert_eq!(sum_of_intervals(&bed, Some(tag)), decode(hdr).unwrap(), "{tag}");
     }
+    assert_eq!(send_lags(&bed), decode(&latency_ns.send_lag.hdr).unwrap());
     let hgrm = fs::read_to_string(bed.out().join("run.hgrm")).unwrap();
     let total: u64 = delivery.len();
     assert!(hgrm.contains(&format!("Total count    = {total:>12}")), "{hgrm}");
