@@ -4,7 +4,9 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use feedmark_reports::run_result::Deliveries;
 use feedmark_reports::terminal::{self, Style};
+use feedmark_reports::units::count;
 
 use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve};
 use crate::floor::Store;
@@ -63,7 +65,8 @@ pub(super) fn run(args: RunArgs) -> u8 {
         return fail(FAILED, &format!("{error}: {kept}"));
     }
     let folder = run.folder.display();
-    let named = if args.json { Ok(()) } else { print(&format!("\nresults: {folder}\n")) };
+    let cut = cut_misses(&run.result.deliveries, run.rows.misses.len() as u64).unwrap_or_default();
+    let named = if args.json { Ok(()) } else { print(&format!("\nresults: {folder}\n{cut}")) };
     if let Err(error) = shown.and(named) {
         return fail(FAILED, &format!("{error}: the results are in {folder}"));
     }
@@ -71,6 +74,17 @@ pub(super) fn run(args: RunArgs) -> u8 {
         true => INTERRUPTED,
         false => run.result.verdict.status.exit_code(),
     }
+}
+
+/// What misses.csv leaves out, as a line, where there was too much for it.
+fn cut_misses(deliveries: &Deliveries, listed: u64) -> Option<String> {
+    let all = deliveries.late + deliveries.missing;
+    let left_out = all.checked_sub(listed).filter(|n| *n > 0)?;
+    Some(format!(
+        "misses.csv is cut: {} of {} late or missing deliveries are not in it\n",
+        count(left_out),
+        count(all)
+    ))
 }
 
 fn show(run: &FinishedRun, json: bool, no_color: bool) -> Result<(), String> {
@@ -82,4 +96,20 @@ fn show(run: &FinishedRun, json: bool, no_color: bool) -> Result<(), String> {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
     let style = Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH };
     print(&terminal::summary(&run.result, &style))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_list_says_how_much_is_not_in_it() {
+        let deliveries = Deliveries { late: 500_000, missing: 1_000_000, ..Deliveries::default() };
+        assert_eq!(cut_misses(&deliveries, 1_500_000), None);
+        let note = cut_misses(&deliveries, 1_000_000).unwrap();
+        assert_eq!(
+            note,
+            "misses.csv is cut: 500,000 of 1,500,000 late or missing deliveries are not in it\n"
+        );
+    }
 }
