@@ -168,6 +168,20 @@ impl FromRead for Name {
     }
 }
 
+/// Waits until this process has a thread whose name begins so, or none: `spawn` returns before the thread has its name, and
+/// `join` before the kernel has let go of it.
+#[cfg(test)]
+pub(crate) fn await_listed(name: &str, listed: bool) {
+    let is_listed = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut names = tasks.filter_map(|task| std::fs::read(task.path().join("comm")).ok());
+        names.any(|comm| comm.starts_with(name.as_bytes()))
+    };
+    while is_listed() != listed {
+        std::thread::yield_now();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::sync_channel;
@@ -181,7 +195,7 @@ mod tests {
         // Cut by the kernel after 15 bytes, in the middle of a character.
         let thread = std::thread::Builder::new().name("abcdefghijklmn\u{e4}".into());
         let thread = thread.spawn(move || wait.recv()).unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        await_listed("abcdefgh", true);
         let named = |used: &[ThreadUse]| {
             let mut found = used.iter().filter(|thread| thread.name.starts_with("abcdefgh"));
             (found.next().map(|thread| thread.id), found.count())
@@ -192,8 +206,7 @@ mod tests {
         assert_eq!(named(&threads.sample()).0, first);
         drop(go);
         let _ = thread.join().unwrap();
-        // `join` returns a moment before the kernel has let go of the thread.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        await_listed("abcdefgh", false);
         assert_eq!(named(&threads.sample()).0, first, "its last share");
         assert_eq!(named(&threads.sample()).0, None);
     }
