@@ -6,12 +6,14 @@
 pub mod advice;
 pub mod host;
 mod saturate;
+pub mod schema;
 
 use std::io;
 
 use feedmark_reports::evidence::{Floor, Hiccups};
 use feedmark_reports::run_result::Host;
 use feedmark_reports::{LatencySummary, Quantile, RunResult, Status, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::RunClock;
@@ -29,9 +31,10 @@ use host::{ClockFacts, HostLimits, Sleeps};
 const SCHEMA_VERSION: u32 = 1;
 
 /// What this host can resolve.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Calibration {
     /// Version of this shape.
+    #[schemars(extend("const" = SCHEMA_VERSION))]
     pub schema_version: u32,
     /// Version of the feedmark that measured.
     pub feedmark_version: String,
@@ -77,7 +80,7 @@ pub struct Calibration {
 }
 
 /// Quantiles of a latency series; `null` where the samples cannot support one.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct QuantilesNs {
     /// Quantile 0.5.
     pub p50_ns: Quantile,
@@ -96,7 +99,7 @@ impl QuantilesNs {
 }
 
 /// From where on a quantile of the delivery says more about the target than about the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Resolves {
     /// The quantile as it is shown.
     pub quantile: &'static str,

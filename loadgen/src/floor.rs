@@ -16,6 +16,7 @@ use feedmark_core::marker::Marker;
 use feedmark_reports::evidence::Floor;
 use feedmark_reports::files::{self, FileError};
 use feedmark_reports::run_result::{ArrivalLaw, Host, Timestamps};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assemble;
@@ -36,7 +37,7 @@ const RATE_TOLERANCE: f64 = 0.01;
 const BODY_TOLERANCE: f64 = 0.1;
 
 /// What the floor depends on, beside the host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Subscribers.
     pub subscribers: u32,

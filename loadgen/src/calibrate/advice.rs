@@ -1,6 +1,7 @@
 //! What to change on a host so that it can do more, as commands; only what limits something.
 
 use feedmark_reports::units::{count, duration};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::host::{ClockFacts, HostLimits};
@@ -19,7 +20,7 @@ const READING_NS_MAX: f64 = 500.0;
 const FAST_SOURCE: &str = "tsc";
 
 /// One thing to change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Advice {
     /// What it limits.
     pub reason: String,

@@ -6,6 +6,7 @@ use feedmark_reports::Quantile;
 use feedmark_reports::quantile::{new_histogram, value_at};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::time::{ClockId, clock_getres};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::RunClock;
@@ -19,7 +20,7 @@ const SLEEPS: u64 = 1_000;
 const SLEEP_EVERY_NS: u64 = 1_000_000;
 
 /// The clock that everything is measured with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ClockFacts {
     /// Step of the clock; `null` if the system does not tell.
     pub resolution_ns: Option<u64>,
@@ -58,7 +59,7 @@ impl ClockFacts {
 }
 
 /// How late an absolute-time sleep wakes while nothing is measured.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct Sleeps {
     /// Its median.
     pub late_p50_ns: Quantile,
@@ -80,7 +81,7 @@ impl Sleeps {
 }
 
 /// Limits of the host and of this process; `null` is "the system does not tell".
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct HostLimits {
     /// Open files, soft limit, as this process was started with; it raises it to the hard one.
     pub open_files_soft: u64,

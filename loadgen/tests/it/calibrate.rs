@@ -181,6 +181,16 @@ fn a_run_at_the_same_load_has_the_floor_and_another_has_not() {
     }
 }
 
+fn is_as_the_schema_says(calibration: &Value) {
+    let schema = read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/calibration.schema.json"));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(calibration).map(|error| error.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    let mut wrong = calibration.clone();
+    wrong["load"]["subscribers"] = "many".into();
+    assert!(!validator.is_valid(&wrong), "the schema would take anything");
+}
+
 #[test]
 fn json_says_the_same_and_a_scenario_gives_the_load() {
     let bed = Bed::new();
@@ -190,6 +200,7 @@ fn json_says_the_same_and_a_scenario_gives_the_load() {
     let short = ["-d", "1s", "--warmup", "0s", "--deadline", "1s"];
     let finished = finish(with_store(&bed, &[&["calibrate", "feed.toml", "--json"], &short]));
     let json: Value = serde_json::from_str(&finished.stdout).unwrap();
+    is_as_the_schema_says(&json);
     assert_eq!((&json["load"]["subscribers"], &json["load"]["rate_per_s"]), (&json!(7), &json!(30.0)));
     assert_eq!((&json["load"]["timestamps"], &json["kernel_stamps"]), (&json!("user"), &json!(false)));
     assert_eq!(json["load"]["body_bytes"], MARKER_BYTES + " no JSON".len());
