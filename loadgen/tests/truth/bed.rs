@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::log::Truth;
-use crate::support::Bed;
+use crate::place::Place;
+use crate::support::{Bed, Finished};
 
 /// Repetitions of a run that the harness calls INVALID.
-const REPETITIONS_MAX: usize = 3;
+pub(crate) const REPETITIONS_MAX: usize = 3;
 pub(crate) const MS_NS: f64 = 1e6;
 
 /// The runs are as long and as many as METHOD says.
@@ -48,13 +49,29 @@ pub(crate) struct MissRow {
     pub(crate) cause: String,
 }
 
-/// A run, and the truth about it.
+/// A run that the harness vouches for, and the truth about it.
 pub(crate) struct Run {
     pub(crate) result: RunResult,
     pub(crate) posts: Vec<PostRow>,
     pub(crate) misses: Vec<MissRow>,
     pub(crate) truth: Truth,
-    pub(crate) code: i32,
+    /// Outlives the asserts about the run.
+    _place: Place,
+}
+
+/// A run that the harness calls INVALID: nothing is compared with it.
+pub(crate) struct Disturbed {
+    pub(crate) result: RunResult,
+    _place: Place,
+}
+
+impl Disturbed {
+    /// The run in this place was INVALID. Nothing that happens to a machine explains a defect: that fails the test.
+    pub(crate) fn new(result: RunResult, place: Place) -> Box<Self> {
+        let reasons = &result.verdict.reasons;
+        assert!(!reasons.iter().any(|reason| reason.contains("a defect of feedmark")), "{reasons:?}");
+        Box::new(Self { result, _place: place })
+    }
 }
 
 /// What to run: `feedmark run` with these arguments, the reference server with these faults.
@@ -83,46 +100,52 @@ impl Plan {
         self
     }
 
-    /// Runs once, whatever the verdict.
-    pub(crate) fn run_once(&self) -> Run {
-        let bed = Bed::new();
-        let log = bed.path().join("truth.gz");
+    /// Runs once. The verdict comes first: only a run that is not INVALID is looked into.
+    pub(crate) fn run_once(&self) -> Result<Run, Box<Disturbed>> {
+        // Mutants fail on purpose, and leave nothing.
+        let place = Place::new(self.mutant.is_none());
+        let log = place.path().join("truth.gz");
         let mut target_args = format!("--store memory --truth-log {}", log.display());
         for fault in &self.faults {
             target_args.push_str(&format!(" --fault {fault}"));
         }
-        let mut command = bed.command(crate::support::FEEDMARK);
+        let mut command = place.command(crate::support::FEEDMARK);
         command.args(["run", "--out", "out", "--quiet", "--target-args", &target_args]).args(&self.args);
         if let Some(mutant) = self.mutant {
             command.env("FEEDMARK_MUTANT", mutant);
         }
-        let finished = crate::support::finish(command);
-        let code = finished.code.unwrap();
-        assert!(matches!(code, 0 | 97..=99), "{}\n{}", finished.stdout, finished.stderr);
-        let result = bed.result();
+        let Finished { code, stdout, stderr } = crate::support::finish(command);
+        assert!(matches!(code, Some(0 | 97..=99)), "{code:?}\n{stdout}\n{stderr}");
+        let result = place.result();
+        assert_eq!(code, Some(i32::from(result.verdict.status.exit_code())), "{:?}", result.verdict);
+        if result.verdict.status == Status::Invalid {
+            return Err(Disturbed::new(result, place));
+        }
         let truth = Truth::read(&log, &result.run_id);
-        let run =
-            Run { posts: rows(&bed, "posts.csv"), misses: rows(&bed, "misses.csv"), result, truth, code };
+        let (posts, misses) = (rows(&place, "posts.csv"), rows(&place, "misses.csv"));
+        let run = Run { result, posts, misses, truth, _place: place };
         run.assert_sound();
-        run
+        Ok(run)
     }
 
     /// Runs until the harness calls a run something else than INVALID.
     pub(crate) fn run(&self) -> Run {
-        let mut reasons = Vec::new();
+        let mut disturbed = Vec::new();
         for _ in 0..=REPETITIONS_MAX {
-            let run = self.run_once();
-            if run.result.verdict.status != Status::Invalid {
-                return run;
+            match self.run_once() {
+                Ok(run) => return run,
+                Err(run) => {
+                    tell("INVALID, to be repeated", &run.result.verdict.reasons.join(" | "));
+                    disturbed.push(run);
+                }
             }
-            tell("repeated", &run.result.verdict.reasons.join(" | "));
-            reasons.push(run.result.verdict.reasons);
         }
+        let reasons: Vec<_> = disturbed.iter().map(|run| &run.result.verdict.reasons).collect();
         panic!("INVALID {} times: {reasons:#?}", reasons.len());
     }
 }
 
-fn rows<T: DeserializeOwned>(bed: &Bed, name: &str) -> Vec<T> {
+pub(crate) fn rows<T: DeserializeOwned>(bed: &Bed, name: &str) -> Vec<T> {
     let path = bed.out().join(name);
     match path.exists() {
         true => csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect(),
@@ -131,7 +154,7 @@ fn rows<T: DeserializeOwned>(bed: &Bed, name: &str) -> Vec<T> {
 }
 
 impl Run {
-    /// What must hold of any run, whatever was injected.
+    /// What must hold of any run that is not INVALID, whatever was injected.
     fn assert_sound(&self) {
         let deliveries = &self.result.deliveries;
         assert_eq!(deliveries.residual, 0);
@@ -144,6 +167,26 @@ impl Run {
         assert_eq!(self.misses.len() as u64, deliveries.late + deliveries.missing);
         let steady = self.steady().map(|post| u64::from(post.owed)).sum::<u64>();
         assert_eq!(steady, deliveries.owed, "every owed pair has its post");
+    }
+
+    /// The verdict is this one.
+    pub(crate) fn assert_status(&self, status: Status) {
+        assert_eq!(self.result.verdict.status, status, "{:#?}", self.result.verdict);
+    }
+
+    /// Nothing is held against the target or the generator; that the warm-up was restless (V12) is nobody's fault.
+    pub(crate) fn assert_no_fault(&self) {
+        let verdict = &self.result.verdict;
+        let is_restless = || verdict.reasons.iter().all(|reason| reason.starts_with("V12: "));
+        assert!(
+            verdict.status == Status::Pass || verdict.status == Status::Unresolved && is_restless(),
+            "{verdict:#?}"
+        );
+    }
+
+    /// The word of the verdict.
+    pub(crate) fn word(&self) -> &'static str {
+        self.result.verdict.status.word()
     }
 
     /// Posts of the steady phase.
@@ -173,12 +216,12 @@ impl Run {
 
     /// Whose address the socket had.
     pub(crate) fn address(&self, socket: u32) -> SocketAddr {
-        self.truth.peers[&socket]
+        self.truth.connected[&socket].address
     }
 }
 
 /// The value at a quantile of sorted values, by METHOD's rank.
-pub(crate) fn quantile_of(sorted: &[u64], quantile: f64) -> u64 {
+pub(crate) fn quantile_of<T: Copy>(sorted: &[T], quantile: f64) -> T {
     let rank = ((quantile * sorted.len() as f64 - 1e-6).ceil() as usize).clamp(1, sorted.len());
     sorted[rank - 1]
 }
@@ -196,9 +239,19 @@ pub(crate) fn assert_near(what: &str, found: f64, expected: f64, within: f64) {
     assert!((found - expected).abs() <= within, "{what}: {found}, expected {expected} +- {within}");
 }
 
-/// A line of figures for the table of results.
-pub(crate) fn tell(row: &str, figures: &dyn Display) {
-    let _ = writeln!(std::io::stderr(), "truth: {row}: {figures}");
+/// The line of a row for the table of results, on stdout, where `scripts/truth` collects it: only for a test that holds.
+pub(crate) fn row(name: &str, said: impl Display, truth: impl Display) {
+    print(format_args!("{name}: said {said}, truth {truth}"));
+}
+
+/// A line that `scripts/truth` collects if it begins with the name of a row.
+pub(crate) fn print(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// What happens on the way, on stderr.
+pub(crate) fn tell(what: &str, details: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "truth: {what}: {details}");
 }
 
 /// ms with three digits.

@@ -1,7 +1,8 @@
 //! T26: the engine against a control program that does nothing but epoll and recvmsg, on the same posts.
 //!
-//! The same schedule is driven twice against a target that does nothing but broadcast: once while the control holds
-//! the subscribers, once while the engine does. Both see the kernel's stamps.
+//! The same schedule is driven against a target that does nothing but broadcast, in turns: while the control holds the
+//! subscribers, and while the engine does. Both see the kernel's stamps. What the host does beside it can only add to
+//! a latency, and not to both sides alike, so the quietest turn of each side is compared.
 
 use std::collections::HashMap;
 use std::io::{IoSliceMut, Read as _, Write as _};
@@ -13,20 +14,25 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use feedmark_core::marker::MarkerFinder;
-use feedmark_reports::Status;
+use feedmark_reports::{RunResult, Status};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::bed::{MS_NS, PostRow, assert_near, ms, quantile_of, reported_ns, scaled, tell};
+use crate::bed::{
+    Disturbed, MS_NS, PostRow, REPETITIONS_MAX, assert_near, ms, quantile_of, reported_ns, row, rows,
+};
+use crate::place::Place;
 use crate::support::{Bed, FEEDMARK, Server};
 
 const SUBSCRIBERS: usize = 1_000;
 /// The control and the engine differ by no more than this share, or this time.
 const SHARE: f64 = 0.1;
-const WITHIN_NS: f64 = 5.0 * MS_NS;
+const WITHIN_NS: f64 = 3.0 * MS_NS;
+/// Turns of each side; more only while one side has none that counts.
+const TURNS: usize = 3;
 
 /// Holds subscribers, and notes marker and stamp of every frame.
 struct Control {
@@ -124,33 +130,28 @@ fn null_target(bed: &Bed) -> Server {
     Server::spawn(command)
 }
 
-/// p99 of the delivery as the control saw it, in ns.
-fn control_p99(rate: &str) -> f64 {
-    let bed = Bed::new();
-    let server = null_target(&bed);
+/// One run of the schedule, with this many subscribers of the engine.
+fn drive(place: &Place, server: &Server, subscribers: &str, rate: &str) -> RunResult {
+    let load = ["-c", subscribers, "-r", rate, "-d", "10s", "--warmup", "1s", "--deadline", "2s"];
+    place.run(&[&load, &["--url", &server.url]]);
+    place.result()
+}
+
+/// p99 of the delivery as the control saw it, in ns; what drives it must not have been disturbed either.
+fn control_p99(rate: &str) -> Result<f64, Box<Disturbed>> {
+    let place = Place::new(true);
+    let server = null_target(&place);
     let control = Control::start(server.url.trim_start_matches("http://"));
-    bed.run(&[&[
-        "-c",
-        "1",
-        "-r",
-        rate,
-        "-d",
-        scaled("30s", "10s"),
-        "--deadline",
-        "3s",
-        "--url",
-        &server.url,
-    ]]);
+    let result = drive(&place, &server, "1", rate);
     let seen = control.finish();
     let realtime_minus_monotonic = ns(clock_gettime(ClockId::CLOCK_REALTIME).unwrap())
         - ns(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
-    let result = bed.result();
+    if result.verdict.status == Status::Invalid {
+        return Err(Disturbed::new(result, place));
+    }
     let run = u32::from_str_radix(&result.run_id, 16).unwrap();
-    let posts: HashMap<u32, PostRow> = csv::Reader::from_path(bed.out().join("posts.csv"))
-        .unwrap()
-        .deserialize()
-        .map(|row: Result<PostRow, _>| row.map(|row| (row.seq, row)).unwrap())
-        .collect();
+    let posts: HashMap<u32, PostRow> =
+        rows(&place, "posts.csv").into_iter().map(|post: PostRow| (post.seq, post)).collect();
     let mut latencies_ns: Vec<u64> = seen
         .into_iter()
         .filter(|(of, seq, _)| *of == run && posts[seq].phase == "steady")
@@ -161,37 +162,47 @@ fn control_p99(rate: &str) -> f64 {
         .collect();
     assert_eq!(latencies_ns.len(), SUBSCRIBERS * result.posts.scheduled as usize, "the control misses some");
     latencies_ns.sort_unstable();
-    quantile_of(&latencies_ns, 0.99) as f64
+    Ok(quantile_of(&latencies_ns, 0.99) as f64)
+}
+
+/// p99 of the delivery as the engine reports it, in ns.
+fn engine_p99(rate: &str) -> Result<f64, Box<Disturbed>> {
+    let place = Place::new(true);
+    let server = null_target(&place);
+    let result = drive(&place, &server, &SUBSCRIBERS.to_string(), rate);
+    if result.verdict.status == Status::Invalid {
+        return Err(Disturbed::new(result, place));
+    }
+    assert_eq!(result.deliveries.delivered, result.deliveries.owed);
+    assert_eq!(result.deliveries.owed, SUBSCRIBERS as u64 * result.posts.scheduled);
+    Ok(reported_ns(&result.latency_ns.delivery, 0.99))
 }
 
 #[test]
 fn t26_the_engine_sees_what_a_bare_loop_sees() {
     for rate in ["20/s", "40/s"] {
-        let expected = control_p99(rate);
-        let bed = Bed::new();
-        let server = null_target(&bed);
-        bed.run(&[&[
-            "-c",
-            "1000",
-            "-r",
-            rate,
-            "-d",
-            scaled("30s", "10s"),
-            "--deadline",
-            "3s",
-            "--url",
-            &server.url,
-        ]]);
-        let result = bed.result();
-        assert_eq!(result.deliveries.delivered, result.deliveries.owed);
-        let found = reported_ns(&result.latency_ns.delivery, 0.99);
-        let status = result.verdict.status;
-        tell(
-            "T26",
-            &format!("{rate} x 1,000: p99 {} (control {}), {}", ms(found), ms(expected), status.word()),
-        );
-        if status != Status::Invalid {
-            assert_near("p99", found, expected, (SHARE * expected).max(WITHIN_NS));
+        let (mut expected, mut found) = (f64::INFINITY, f64::INFINITY);
+        let mut disturbed = Vec::new();
+        for turn in 0..TURNS + REPETITIONS_MAX {
+            if turn >= TURNS && expected.is_finite() && found.is_finite() {
+                break;
+            }
+            match control_p99(rate) {
+                Ok(p99) => expected = p99.min(expected),
+                Err(run) => disturbed.push(run),
+            }
+            match engine_p99(rate) {
+                Ok(p99) => found = p99.min(found),
+                Err(run) => disturbed.push(run),
+            }
         }
+        let reasons: Vec<_> = disturbed.iter().map(|run| &run.result.verdict.reasons).collect();
+        assert!(expected.is_finite() && found.is_finite(), "nothing to compare: {reasons:#?}");
+        assert_near("p99", found, expected, (SHARE * expected).max(WITHIN_NS));
+        row(
+            &format!("T26 at {rate} x {SUBSCRIBERS}"),
+            format!("p99 {}", ms(found)),
+            format!("{} of the bare loop", ms(expected)),
+        );
     }
 }

@@ -21,6 +21,8 @@ enum Line {
     Connected {
         s: u32,
         peer: SocketAddr,
+        at: u64,
+        done: u64,
     },
     Write {
         p: u64,
@@ -62,6 +64,14 @@ pub(crate) struct Write {
     pub(crate) at_ns: u64,
 }
 
+/// A socket whose connection was confirmed: the answer was begun, and the kernel had all of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connected {
+    pub(crate) address: SocketAddr,
+    pub(crate) at_ns: u64,
+    pub(crate) done_ns: u64,
+}
+
 /// What the server really did to the posts of one run, warm-up included, probes left out.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
@@ -70,7 +80,8 @@ pub(crate) struct Truth {
     pub(crate) dropped: Vec<(u32, u32)>,
     /// Pairs that were chosen to come after the next post.
     pub(crate) swapped: Vec<(u32, u32)>,
-    pub(crate) peers: HashMap<u32, SocketAddr>,
+    /// Sockets whose connection was confirmed.
+    pub(crate) connected: HashMap<u32, Connected>,
     /// Sockets that a fault killed, and when.
     pub(crate) killed: BTreeMap<u32, u64>,
     pub(crate) stalls: Vec<(u64, u64)>,
@@ -94,7 +105,10 @@ impl Truth {
                         seqs.insert(p, marker.seq);
                     }
                 }
-                Line::Connected { s, peer } => drop(truth.peers.insert(s, peer)),
+                Line::Connected { s, peer, at, done } => {
+                    let socket = Connected { address: peer, at_ns: at, done_ns: done };
+                    truth.connected.insert(s, socket);
+                }
                 Line::Write { p, s, copy, at } => {
                     let write = |seq| Write { seq, socket: s, copy, at_ns: at };
                     truth.writes.extend(seq_of(&p).map(write));
