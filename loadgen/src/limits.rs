@@ -100,29 +100,50 @@ impl Needs {
     }
 }
 
-/// Remedy of a shortage of local ports.
-pub(crate) const OUT_OF_PORTS: &str =
-    "out of local ports: widen net.ipv4.ip_local_port_range or use fewer subscribers";
-/// Remedy of a shortage of descriptors.
-pub(crate) const OUT_OF_DESCRIPTORS: &str =
-    "out of file descriptors: raise the limit (ulimit -n) or use fewer subscribers";
-/// Remedy of a shortage of memory for sockets.
-const OUT_OF_SOCKET_MEMORY: &str =
-    "out of memory for sockets: raise net.ipv4.tcp_mem, free memory, or use fewer subscribers";
-
-/// This process, or the whole system, has no descriptor left.
-pub(crate) fn is_out_of_descriptors(error: &std::io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+/// Something that this host has run out of: whatever fails for it says nothing about a target.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// As `feedmark_reports::validity` knows it.
+    pub name: &'static str,
+    /// What helps.
+    pub remedy: &'static str,
 }
 
-/// What this host has run out of, with its remedy, if that is what the error says. Each begins as
-/// `feedmark_reports::validity` knows it: then the run says nothing about its target.
-pub(crate) fn shortage(error: &std::io::Error) -> Option<&'static str> {
+const OF_PORTS: Shortage = Shortage {
+    name: "out of local ports",
+    remedy: "widen net.ipv4.ip_local_port_range or use fewer subscribers",
+};
+const OF_DESCRIPTORS: Shortage = Shortage {
+    name: "out of file descriptors",
+    remedy: "raise the limit (ulimit -n) or use fewer subscribers",
+};
+const OF_SOCKET_MEMORY: Shortage = Shortage {
+    name: "out of memory for sockets",
+    remedy: "raise net.ipv4.tcp_mem, free memory, or use fewer subscribers",
+};
+
+impl std::fmt::Display for Shortage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.remedy)
+    }
+}
+
+/// What this host has run out of, if that is what the error says.
+pub(crate) fn shortage(error: &std::io::Error) -> Option<&'static Shortage> {
     match error.raw_os_error()? {
         // A source address without a free port refuses to be bound.
-        libc::EADDRNOTAVAIL | libc::EADDRINUSE => Some(OUT_OF_PORTS),
-        libc::ENOBUFS | libc::ENOMEM => Some(OUT_OF_SOCKET_MEMORY),
-        _ => is_out_of_descriptors(error).then_some(OUT_OF_DESCRIPTORS),
+        libc::EADDRNOTAVAIL | libc::EADDRINUSE => Some(&OF_PORTS),
+        libc::ENOBUFS | libc::ENOMEM => Some(&OF_SOCKET_MEMORY),
+        libc::EMFILE | libc::ENFILE => Some(&OF_DESCRIPTORS),
+        _ => None,
+    }
+}
+
+/// The error, and what helps if it is a shortage.
+pub(crate) fn describe_system(error: &std::io::Error) -> String {
+    match shortage(error) {
+        Some(shortage) => format!("{error}: {shortage}"),
+        None => error.to_string(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::floor::{Load, Store};
 use crate::folder::{self, FolderError};
 use crate::hiccups::HiccupMeter;
 use crate::interrupt;
-use crate::limits::{Limits, shortage};
+use crate::limits::{Limits, describe_system};
 use crate::narrator::Narrator;
 use crate::observer::Observer;
 use crate::pass::{PassProgress, pass_from_now, run_pass};
@@ -86,13 +86,6 @@ pub enum RunError {
     /// A thread or an epoll instance could not be made.
     #[error("the generator cannot start: {}", describe_system(.0))]
     System(#[from] std::io::Error),
-}
-
-fn describe_system(error: &std::io::Error) -> String {
-    match shortage(error) {
-        Some(remedy) => format!("{error}: {remedy}"),
-        None => error.to_string(),
-    }
 }
 
 impl RunError {

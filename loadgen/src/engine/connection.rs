@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connector::Attempt;
-use crate::limits::{OUT_OF_DESCRIPTORS, OUT_OF_PORTS, is_out_of_descriptors};
+use crate::limits::{describe_system, shortage};
 use crate::source::Source;
 
 /// Replies (pongs) that may wait for a target that does not read.
@@ -109,9 +109,7 @@ impl Ended {
                 io::ErrorKind::ConnectionRefused => "connection refused".into(),
                 io::ErrorKind::ConnectionReset => "connection reset".into(),
                 io::ErrorKind::BrokenPipe => "connection closed".into(),
-                io::ErrorKind::AddrNotAvailable => "out of local ports".into(),
-                _ if is_out_of_descriptors(error) => "out of file descriptors".into(),
-                _ => error.to_string(),
+                _ => shortage(error).map_or_else(|| error.to_string(), |shortage| shortage.name.into()),
             },
             Self::Handshake(_) | Self::TcpTimeout => "connect timeout".into(),
             Self::Heartbeat => "heartbeat timeout".into(),
@@ -122,14 +120,11 @@ impl Ended {
 }
 
 fn describe_io(error: &io::Error) -> String {
-    let remedy = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "is the target running, and is this its port?",
-        io::ErrorKind::ConnectionReset => "the target dropped the connection: see its log",
-        io::ErrorKind::AddrNotAvailable => OUT_OF_PORTS,
-        _ if is_out_of_descriptors(error) => OUT_OF_DESCRIPTORS,
-        _ => return error.to_string(),
-    };
-    format!("{error}: {remedy}")
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("{error}: is the target running, and is this its port?"),
+        io::ErrorKind::ConnectionReset => format!("{error}: the target dropped the connection: see its log"),
+        _ => describe_system(error),
+    }
 }
 
 /// Opens sockets; on loopback it moves on to the next source address when local ports run short.

@@ -18,7 +18,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::WritersConfig;
 use crate::clock::RunClock;
-use crate::limits::shortage;
+use crate::limits::{Shortage, shortage};
 use crate::source::Source;
 
 /// Greatest reply that is read.
@@ -55,7 +55,7 @@ pub enum PostError {
     Connection(String),
     /// The generator itself has no descriptor, port or memory left for another connection.
     #[error("{0}")]
-    Shortage(&'static str),
+    Shortage(&'static Shortage),
     /// A reply larger than feedmark reads.
     #[error("reply larger than {REPLY_BYTES_MAX} bytes")]
     ReplyTooLarge,

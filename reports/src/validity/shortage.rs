@@ -9,13 +9,11 @@ const DESCRIPTORS: &str = "file descriptors: ulimit -n in the shell that starts 
                            the whole host), or fewer subscribers";
 const MEMORY: &str = "memory for sockets: sysctl net.ipv4.tcp_mem, more free memory, or fewer subscribers";
 
-/// How causes begin, and what is short then with what helps. Those without a name of their own are what the system says.
-const SHORTAGES: [(&str, &str); 5] = [
+/// How causes begin, and what is short then with what helps.
+const SHORTAGES: [(&str, &str); 3] = [
     ("out of local ports", PORTS),
     ("out of file descriptors", DESCRIPTORS),
     ("out of memory for sockets", MEMORY),
-    ("No buffer space available", MEMORY),
-    ("Cannot allocate memory", MEMORY),
 ];
 
 /// Posts of the steady phase and subscribers that failed because this host was short of something, and of what it was
