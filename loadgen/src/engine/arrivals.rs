@@ -3,7 +3,9 @@
 //! A read carries one stamp, that of its last segment. A frame that its read ends with arrived then; frames before it
 //! arrived then or earlier, after the socket was last known to be empty. That time is known better than from the
 //! socket's own last read, because epoll reports sockets in the order in which they became readable: when all of them
-//! were empty and one has been read whose stamp is exact, whatever is reported after it arrived later.
+//! were empty and one has been read whose stamp is exact, whatever is reported after it arrived later. Where that does not
+//! help, because the first read of many holds several frames (a target that flushes now and then), the reactor looks
+//! often for a while: then the sockets were last known to be empty a moment ago.
 
 use feedmark_core::recorder::Recorder;
 use feedmark_reports::quantile::new_histogram;
@@ -13,6 +15,12 @@ use crate::clock::{Pairing, RunClock};
 
 /// How often the clocks are paired.
 const PAIR_NS: u64 = 100_000_000;
+/// Longest sleep of a reactor: commands wake it, the rest is housekeeping.
+const SLEEP_NS_MAX: u64 = 50_000_000;
+/// Longest sleep while arrivals are uncertain by more than that.
+const SHORT_SLEEP_NS_MAX: u64 = 1_000_000;
+/// For how long after such an arrival the sleeps are short.
+const SHORT_SLEEPS_NS: u64 = 1_000_000_000;
 
 /// Delivery latencies of frames that shared a read with a later one, whose stamp they got: they arrived at
 /// that stamp or before.
@@ -65,6 +73,8 @@ pub(super) struct Arrivals {
     all_empty_ns: u64,
     /// Sockets are reported in the order in which they became readable.
     in_order: bool,
+    /// When an arrival was last uncertain by more than a short sleep.
+    uncertain_ns: Option<u64>,
     /// Start of the pass that frames are judged in.
     base_ns: u64,
     pub(super) receive_delay: Recorder,
@@ -82,6 +92,7 @@ impl Arrivals {
             clock_jump_ns: 0,
             all_empty_ns: 0,
             in_order: false,
+            uncertain_ns: None,
             base_ns: 0,
             receive_delay: Recorder::new(&new_histogram()),
             shared_reads: SharedReads::new(),
@@ -107,6 +118,14 @@ impl Arrivals {
             self.clock_jump_ns = self.clock_jump_ns.max(pairing.jump_ns(&self.pairing));
             self.pairing = pairing;
             self.next_pairing_ns = now_ns + PAIR_NS;
+        }
+    }
+
+    /// How long a reactor may sleep without losing sight of when frames arrive.
+    pub(super) fn sleep_ns_max(&self, now_ns: u64) -> u64 {
+        match self.uncertain_ns {
+            Some(uncertain_ns) if now_ns.saturating_sub(uncertain_ns) < SHORT_SLEEPS_NS => SHORT_SLEEP_NS_MAX,
+            _ => SLEEP_NS_MAX,
         }
     }
 
@@ -137,6 +156,9 @@ impl Arrivals {
     /// A delivery that more of the same read came after.
     pub(super) fn before_others(&mut self, read: &Read, intended_ns: u64) {
         let earliest_ns = read.empty_ns.max(intended_ns).min(read.arrival_ns);
+        if read.arrival_ns - earliest_ns > SHORT_SLEEP_NS_MAX {
+            self.uncertain_ns = Some(read.now_ns);
+        }
         self.record_delay(read, earliest_ns);
         self.shared_reads.record(intended_ns, earliest_ns, read.arrival_ns);
     }
@@ -193,6 +215,21 @@ mod tests {
         let shared = read(&arrivals, 1020 * MS, 1021 * MS, 900 * MS);
         let earliest_ns = earliest_of(&mut arrivals, &shared, 1000 * MS);
         assert!(earliest_ns.abs_diff(10 * MS) < MS / 10, "{earliest_ns}");
+    }
+
+    #[test]
+    fn sleeps_are_short_for_a_while_after_an_uncertain_arrival() {
+        let mut arrivals = Arrivals::new(RunClock::start());
+        let certain = read(&arrivals, 1000 * MS, 1001 * MS, 1000 * MS - MS / 2);
+        arrivals.before_others(&certain, 900 * MS);
+        assert_eq!(arrivals.sleep_ns_max(1001 * MS), SLEEP_NS_MAX);
+        let uncertain = read(&arrivals, 1010 * MS, 1011 * MS, 1005 * MS);
+        arrivals.before_others(&uncertain, 900 * MS);
+        for (now_ns, expected_ns) in
+            [(1011 * MS, SHORT_SLEEP_NS_MAX), (2010 * MS, SHORT_SLEEP_NS_MAX), (2011 * MS, SLEEP_NS_MAX)]
+        {
+            assert_eq!(arrivals.sleep_ns_max(now_ns), expected_ns, "{now_ns}");
+        }
     }
 
     #[test]

@@ -25,8 +25,6 @@ use crate::clock::RunClock;
 const EVENTS_PER_WAIT: usize = 1024;
 /// Reads of one connection before the others get their turn.
 const READS_PER_TURN: usize = 16;
-/// Longest sleep: commands wake the reactor, the rest is housekeeping.
-const SLEEP_NS_MAX: u64 = 50_000_000;
 /// Pause before the kernel is asked again when it reported less than [`FEW_EVENTS`]: to be woken costs more than to
 /// read a frame, and the kernel's stamps say when it came.
 const PAUSE_NS: u64 = 500_000;
@@ -177,7 +175,7 @@ impl Reactor {
             Some(until_ns) => until_ns,
             None => self.connector.wake_ns().unwrap_or(u64::MAX),
         };
-        wake_ns.saturating_sub(now_ns).min(SLEEP_NS_MAX)
+        wake_ns.saturating_sub(now_ns).min(self.arrivals.sleep_ns_max(now_ns))
     }
 
     /// Nothing is timed by when it is read.
