@@ -178,7 +178,18 @@ fn measure(
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
     let (mut steady_mark, mut steady_end_mark) = (None, None);
     let pass = pass_from_now(clock, run_id, Arc::clone(&offsets_ns), scenario.deadline_ns);
-    let meter = HiccupMeter::start(clock, "the readers", pass.base_ns)?;
+    let steady_start_ns = pass.base_ns + scenario.warmup_ns;
+    let judged_until = |stopped_ns: Option<u64>| {
+        (steady_start_ns + scenario.duration_ns).min(stopped_ns.unwrap_or(u64::MAX))
+    };
+    let mut meter = Some(HiccupMeter::start(clock, "the readers", pass.base_ns)?);
+    let mut hiccups = None;
+    let mut end_meter = |stopped_ns| {
+        if let Some(meter) = meter.take() {
+            let until_ns = judged_until(stopped_ns);
+            hiccups = Some(meter.finish(steady_start_ns.min(until_ns), until_ns));
+        }
+    };
     let mut commentary = Commentary::new(scenario, &mut narrator);
     let mut look = |progress: &PassProgress| {
         if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
@@ -186,23 +197,22 @@ fn measure(
         }
         if progress.elapsed_ns >= scenario.warmup_ns + scenario.duration_ns || progress.stopped_ns.is_some() {
             steady_end_mark.get_or_insert_with(|| observer.mark());
+            end_meter(progress.stopped_ns);
         }
         commentary.tell(progress);
         false
     };
     let pass = run_pass(&engine, writers(run_id), clock, pass, first_judged, &mut look)?;
     let end_mark = observer.mark();
-    let sent_until_ns = pass.stopped_ns.unwrap_or(u64::MAX);
-    let steady_start_ns = pass.base_ns + scenario.warmup_ns;
-    phases.end_at("warm-up", steady_start_ns.min(sent_until_ns));
-    phases.end_at("steady", (steady_start_ns + scenario.duration_ns).min(sent_until_ns));
+    end_meter(pass.stopped_ns);
+    let judged_until_ns = judged_until(pass.stopped_ns);
+    phases.end_at("warm-up", steady_start_ns.min(judged_until_ns));
+    phases.end_at("steady", judged_until_ns);
     phases.end("drain");
     narrator.finish();
 
     let engine = engine.finish(interrupt::abort_asked());
     let observed = observer.finish();
-    let judged_until_ns = (steady_start_ns + scenario.duration_ns).min(sent_until_ns);
-    let hiccups = meter.finish(steady_start_ns.min(judged_until_ns), judged_until_ns);
     let load = Load::of(scenario, engine.kernel_stamps, pass.real_time);
     let floor = store.map_or(Ok(None), |store| store.floor(&load)).unwrap_or_else(|error| {
         narrator.note(&format!("the floor of this host is not used: {error}"));
@@ -224,7 +234,7 @@ fn measure(
         pass,
         engine,
         disturbances: observed.host(&steady_mark, &steady_end_mark),
-        hiccups,
+        hiccups: hiccups.expect("the meter was ended"),
         observed,
         marks: (steady_mark, end_mark),
         floor,
