@@ -4,7 +4,7 @@
 use super::shortage::failed_for_want;
 use super::{Bound, Check, Finding, Label, Unit};
 use crate::evidence::Hiccups;
-use crate::quantile::{decode, effective_samples_needed, value_at};
+use crate::quantile::{decode, effective_samples_needed, is_supported, value_at};
 use crate::run_result::{ArrivalLaw, Timestamps};
 use crate::stats::anderson_darling::CRITICAL_1_PERCENT;
 use crate::units::{count, counted, duration, number, percent, short_duration};
@@ -14,8 +14,8 @@ const MS_NS: f64 = 1e6;
 const S_NS: f64 = 1e9;
 /// V1: the achieved rate may differ from the scheduled one by this share.
 const RATE_ERROR_MAX: f64 = 0.01;
-/// V2: p99 of the send lag: this, or this share of the median delivery.
-const SEND_LAG_P99: (f64, f64) = (3.0 * MS_NS, 0.05);
+/// V2: a quantile of the send lag: this, or this share of the median delivery.
+const SEND_LAG_QUANTILE: (f64, f64) = (3.0 * MS_NS, 0.05);
 /// V2: greatest send lag: this, or this share of delivery p99.9.
 const SEND_LAG_MAX: (f64, f64) = (20.0 * MS_NS, 0.1);
 /// V3: p99 of the receive delay, and the greatest: with kernel stamps it is not part of any latency, but a reader
@@ -29,7 +29,7 @@ const HICCUP_P999_NS: f64 = 10.0 * MS_NS;
 const HICCUP_MAX_NS: f64 = 50.0 * MS_NS;
 /// V5: share of one CPU that a thread may use in a window of 1 s; share of the host that may be stolen.
 const THREAD_CPU_MAX: f64 = 0.85;
-const STEAL_MAX: f64 = 0.05;
+const STEAL_MAX: f64 = 0.12;
 /// V6: a jump of the realtime clock, which stamps arrivals, beyond this makes them worthless.
 const CLOCK_JUMP_NS_MAX: f64 = MS_NS;
 /// V8: relative drift of the block medians, and how clear it must be.
@@ -116,12 +116,16 @@ fn send_lag(run: &RunResult, checks: &mut Vec<Check>) {
     let delivery = &run.latency_ns.delivery;
     let lag = &run.latency_ns.send_lag;
     let busy = "the generator itself was late: give it CPUs of its own, or lower the load";
+    // As what is printed (V9): p99 of 200 posts is the second worst of them, the last pause of the host.
+    let is_supported = |(_, quantile): &(&str, f64)| is_supported(lag.count as f64, *quantile);
+    let highest = [("p99", 0.99), ("p90", 0.9)].into_iter().find(is_supported);
+    let (name, quantile) = highest.unwrap_or(("p50", 0.5));
     checks.push(at_most(
-        ("V2", "send lag below the cap, p99"),
-        recorded(lag, 0.99),
-        relative(SEND_LAG_P99, delivery, 0.5),
+        ("V2", "send lag below the cap, highest of p50, p90, p99 that the posts support"),
+        recorded(lag, quantile),
+        relative(SEND_LAG_QUANTILE, delivery, 0.5),
         Unit::Ns,
-        |value, limit| format!("p99 of the send lag is {value} (at most {limit}): {busy}"),
+        |value, limit| format!("{name} of the send lag is {value} (at most {limit}): {busy}"),
     ));
     checks.push(at_most(
         ("V2", "send lag below the cap, max"),
@@ -342,7 +346,7 @@ fn arrival_law(run: &RunResult, checks: &mut Vec<Check>) {
         ArrivalLaw::Constant => at_most(
             ("V10", "error of the gaps between posts, p99"),
             run.evidence.gap_error_p99_ns.map(|ns| ns as f64),
-            (0.1 * S_NS / run.scenario.rate_per_s).clamp(SEND_LAG_P99.0, S_NS),
+            (0.1 * S_NS / run.scenario.rate_per_s).clamp(SEND_LAG_QUANTILE.0, S_NS),
             Unit::Ns,
             |value, limit| {
                 format!("the gaps between posts are off by up to {value} (p99, at most {limit}): {distorted}")
