@@ -55,6 +55,10 @@ pub struct ServerArgs {
     /// What an acknowledged post survives
     #[arg(long, env = "FEEDMARK_TARGET_DURABILITY", value_enum, default_value = "full")]
     durability: Durability,
+    /// Writes that may share one commit of --store sqlite; 1 turns group commit off
+    #[arg(long, env = "FEEDMARK_TARGET_COMMIT_WRITES", value_name = "N", default_value_t = StoreKind::COMMIT_WRITES,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    commit_writes: u16,
     /// Accept posts without a token, as user "anonymous" (for load tests)
     #[arg(long, env = "FEEDMARK_TARGET_OPEN")]
     open: bool,
@@ -170,7 +174,11 @@ impl ServerArgs {
         Config {
             store: match self.store {
                 StoreName::Memory => StoreKind::Memory,
-                StoreName::Sqlite => StoreKind::Sqlite { path: self.db, durability: self.durability },
+                StoreName::Sqlite => StoreKind::Sqlite {
+                    path: self.db,
+                    durability: self.durability,
+                    commit_writes: self.commit_writes,
+                },
             },
             open_posting: self.open,
             socket_auth: self.socket_auth,

@@ -60,7 +60,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            store: StoreKind::Sqlite { path: PathBuf::from("feed.db"), durability: Durability::default() },
+            store: StoreKind::sqlite(PathBuf::from("feed.db"), Durability::default()),
             open_posting: false,
             socket_auth: false,
             socket_buffer_packets: SOCKET_BUFFER_PACKETS,
@@ -92,6 +92,9 @@ impl Config {
         at_least("socket buffer", packets >= 2, packets.to_string(), "2 packets")?;
         let bytes = self.max_payload_bytes;
         at_least("max payload", bytes >= 1, bytes.to_string(), "1 byte")?;
+        if let StoreKind::Sqlite { commit_writes, .. } = self.store {
+            at_least("commit writes", commit_writes >= 1, commit_writes.to_string(), "1 write")?;
+        }
         let a_millisecond = Duration::from_millis(1);
         at_least("ping interval", self.ping_interval >= a_millisecond, time(self.ping_interval), "1ms")?;
         at_least("ping timeout", self.ping_timeout >= a_millisecond, time(self.ping_timeout), "1ms")?;
@@ -122,7 +125,19 @@ pub enum StoreKind {
         path: PathBuf,
         /// What an acknowledged write survives.
         durability: Durability,
+        /// Writes that may share one commit. At least 1, which is no group commit.
+        commit_writes: u16,
     },
+}
+
+impl StoreKind {
+    /// Writes that share a commit, if they wait for it at the same time.
+    pub const COMMIT_WRITES: u16 = 256;
+
+    /// An SQLite file with group commit.
+    pub fn sqlite(path: PathBuf, durability: Durability) -> Self {
+        Self::Sqlite { path, durability, commit_writes: Self::COMMIT_WRITES }
+    }
 }
 
 /// What an acknowledged write survives.

@@ -50,8 +50,8 @@ pub(crate) trait Store: Send + Sync + 'static {
 pub(crate) async fn open(kind: &StoreKind, meter: StoreMeter) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match kind {
         StoreKind::Memory => Arc::new(MemoryStore::new(meter)),
-        StoreKind::Sqlite { path, durability } => {
-            Arc::new(SqliteStore::open(path.clone(), *durability, meter).await?)
+        StoreKind::Sqlite { path, durability, commit_writes } => {
+            Arc::new(SqliteStore::open(path.clone(), *durability, *commit_writes, meter).await?)
         }
     })
 }

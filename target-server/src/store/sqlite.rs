@@ -44,13 +44,19 @@ impl SqliteStore {
     pub(crate) async fn open(
         path: PathBuf,
         durability: Durability,
+        commit_writes: u16,
         meter: StoreMeter,
     ) -> Result<Self, StoreError> {
-        let opened = task::spawn_blocking(move || Self::open_blocking(&path, durability, meter)).await;
-        opened.unwrap_or(Err(StoreError::Stopped))
+        let open = move || Self::open_blocking(&path, durability, commit_writes, meter);
+        task::spawn_blocking(open).await.unwrap_or(Err(StoreError::Stopped))
     }
 
-    fn open_blocking(path: &Path, durability: Durability, meter: StoreMeter) -> Result<Self, StoreError> {
+    fn open_blocking(
+        path: &Path,
+        durability: Durability,
+        commit_writes: u16,
+        meter: StoreMeter,
+    ) -> Result<Self, StoreError> {
         let cannot_open = |source| StoreError::Open { path: path.to_owned(), source };
         let mut connection = Connection::open(path).map_err(cannot_open)?;
         configure(&connection, durability).map_err(cannot_open)?;
@@ -70,7 +76,8 @@ impl SqliteStore {
             Ok(reader)
         };
         let idle = (0..READERS_MAX).map(open_reader).collect::<Result<Vec<_>, _>>().map_err(cannot_open)?;
-        let (writer, thread) = Writer::start(connection, meter).map_err(|_| StoreError::Stopped)?;
+        let (writer, thread) =
+            Writer::start(connection, commit_writes, meter).map_err(|_| StoreError::Stopped)?;
         let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS_MAX as usize) };
         Ok(Self { writer, thread: Mutex::new(Some(thread)), readers: Arc::new(readers) })
     }

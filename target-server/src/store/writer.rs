@@ -1,7 +1,7 @@
 //! Group commit: one thread owns the only connection that writes.
 //!
-//! While a commit waits for the disk, writes gather in a bounded queue; the next commit takes all of them, up to
-//! [`BATCH_WRITES_MAX`]. So the rate of posts is not bound by one fsync each.
+//! While a commit waits for the disk, writes gather in a bounded queue; the next commit takes all of them, up to a
+//! bound. So the rate of posts is not bound by one fsync each.
 //!
 //! Invariant: a reply is sent after the COMMIT that holds its write.
 //! Invariant: each write has its own savepoint, so one that fails takes no other with it.
@@ -17,8 +17,6 @@ use crate::metrics::StoreMeter;
 
 /// Writes waiting for the writer; past it, writers wait their turn.
 const QUEUE_WRITES_MAX: usize = 1024;
-/// Writes in one commit.
-const BATCH_WRITES_MAX: usize = 256;
 
 /// A write on its way: it runs inside a batch and is answered after the batch.
 trait Write: Send {
@@ -69,15 +67,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when it is told to stop or nobody can write any more.
+    /// Starts the thread, which puts at most `commit_writes` into one commit. It ends when it is told to stop or nobody
+    /// can write any more.
     pub(super) fn start(
         connection: Connection,
+        commit_writes: u16,
         meter: StoreMeter,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, tasks) = mpsc::channel(QUEUE_WRITES_MAX);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn({
             let meter = meter.clone();
-            move || run(connection, tasks, &meter)
+            move || run(connection, usize::from(commit_writes), tasks, &meter)
         })?;
         Ok((Self { queue, meter }, thread))
     }
@@ -109,15 +109,20 @@ impl Writer {
     }
 }
 
-fn run(mut connection: Connection, mut tasks: mpsc::Receiver<Task>, meter: &StoreMeter) {
-    let mut batch = Vec::with_capacity(BATCH_WRITES_MAX);
+fn run(
+    mut connection: Connection,
+    commit_writes: usize,
+    mut tasks: mpsc::Receiver<Task>,
+    meter: &StoreMeter,
+) {
+    let mut batch = Vec::with_capacity(commit_writes);
     let mut stopping = false;
     while !stopping {
         match tasks.blocking_recv() {
             Some(Task::Write(write)) => batch.push(write),
             Some(Task::Stop) | None => break,
         }
-        while batch.len() < BATCH_WRITES_MAX {
+        while batch.len() < commit_writes {
             match tasks.try_recv() {
                 Ok(Task::Write(write)) => batch.push(write),
                 Ok(Task::Stop) => {

@@ -42,7 +42,7 @@ pub(crate) fn memory() -> Config {
 
 pub(crate) fn sqlite(folder: &TempDir) -> Config {
     let path = folder.path().join("feed.db");
-    Config { store: StoreKind::Sqlite { path, durability: Durability::Full }, ..memory() }
+    Config { store: StoreKind::sqlite(path, Durability::Full), ..memory() }
 }
 
 /// A client that fails instead of hanging.

@@ -42,10 +42,25 @@ fn every_durability_serves() {
     for durability in [Durability::Full, Durability::Normal, Durability::Off] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("feed.db");
-        let bed = Bed::start(Config { store: StoreKind::Sqlite { path, durability }, ..memory() });
+        let bed = Bed::start(Config { store: StoreKind::sqlite(path, durability), ..memory() });
         assert_eq!(bed.post("a title").status(), 201, "{durability:?}");
         assert_eq!(bed.page("")["totalItems"], 1, "{durability:?}");
     }
+}
+
+#[test]
+fn with_one_write_a_commit_nobody_shares_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), &["--open", "--db", "feed.db", "--commit-writes", "1"]);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..5).for_each(|_| assert!(server.try_post("a title").is_some())));
+        }
+    });
+    let [writes, commits] =
+        ["feed_store_writes_total", "feed_store_commits_total"].map(|name| server.metric(name));
+    assert_eq!(writes, commits);
+    assert!(writes.is_some_and(|writes| writes >= 40.0), "{writes:?}");
 }
 
 #[test]
