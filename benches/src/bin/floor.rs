@@ -26,6 +26,8 @@ use url::Url;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Events taken by one `epoll_wait`.
 const EVENTS_MAX: usize = 1024;
+/// Fewer sockets than this are worth a pause, if there is one.
+const FEW_EVENTS: usize = 64;
 /// Longest wait for one answer of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest answer of the handshake.
@@ -55,6 +57,10 @@ struct Options {
     /// End after this many seconds, even if stdin stays open
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: Option<u32>,
+    /// Rest this long before the next wait if the last one found less than 64 sockets, as feedmark's readers do
+    /// (500); 0 is the bare loop
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 0)]
+    pause: u32,
 }
 
 /// What the run is about: what came in, and what that cost.
@@ -102,11 +108,11 @@ fn run(options: &Options) -> anyhow::Result<u64> {
     let _timer = watch_for_the_end(&epoll, options.seconds)?;
 
     writeln!(io::stdout(), "ready").context("stdout")?;
-    receive(&epoll, &subscribers)
+    receive(&epoll, &subscribers, Duration::from_micros(options.pause.into()))
 }
 
 /// The measured part.
-fn receive(epoll: &Epoll, subscribers: &[TcpStream]) -> anyhow::Result<u64> {
+fn receive(epoll: &Epoll, subscribers: &[TcpStream], pause: Duration) -> anyhow::Result<u64> {
     let mut buffer = vec![0; READ_BUFFER_BYTES];
     let mut events = [EpollEvent::empty(); EVENTS_MAX];
     let mut count = Count::from_now()?;
@@ -134,6 +140,9 @@ fn receive(epoll: &Epoll, subscribers: &[TcpStream]) -> anyhow::Result<u64> {
                     }
                 }
             }
+        }
+        if ready < FEW_EVENTS && !pause.is_zero() {
+            std::thread::sleep(pause);
         }
     }
 }
