@@ -10,8 +10,12 @@
 //! `8 B x subscribers x posts in one deadline`, and `2 bits x subscribers` for a post that was not
 //! complete at its deadline. When [`Ledger::settle`] is called changes nothing in the counts.
 
+mod account;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+pub use account::{Counts, LedgerReport, Miss, Misses, NotOwed, SettledPost};
 
 use crate::SECOND_NS;
 use crate::marker::Marker;
@@ -42,101 +46,6 @@ pub struct Pass {
     pub deadline_ns: u64,
 }
 
-/// Counts of one post, or sums of many: `owed = delivered + late + missing`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Pairs owed.
-    pub owed: u32,
-    /// Arrived within the deadline.
-    pub delivered: u32,
-    /// Arrived after it.
-    pub late: u32,
-    /// Never arrived.
-    pub missing: u32,
-    /// Extra copies of owed pairs.
-    pub duplicate: u32,
-    /// First copies of owed pairs that came after a later post of the same writer.
-    pub reordered: u32,
-    /// Copies that nobody was owed.
-    pub unexpected: u32,
-    /// Pairs not owed, by what the subscriber lacked.
-    pub not_owed: NotOwed,
-    /// Of the missing pairs, those of a post of which not everything had been read even at the end: the
-    /// reader is to blame, not the target.
-    pub unread: u32,
-}
-
-/// Pairs that were not owed: the subscriber was not connected for long enough.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct NotOwed {
-    /// It was never connected.
-    pub never_connected: u32,
-    /// It was connected too late for this post.
-    pub connected_late: u32,
-    /// It had been connected, and lost the connection before the deadline.
-    pub connection_lost: u32,
-}
-
-impl NotOwed {
-    /// Who has not come yet may come late.
-    fn add(&mut self, life: &Life, intended_ns: u64) {
-        if life.confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) > intended_ns {
-            self.connected_late += 1;
-        } else {
-            self.connection_lost += 1;
-        }
-    }
-
-    /// All of them.
-    pub fn all(&self) -> u32 {
-        self.never_connected + self.connected_late + self.connection_lost
-    }
-}
-
-/// An owed pair that did not arrive in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Miss {
-    /// Sequence of the post.
-    pub seq: u32,
-    /// Subscriber of the shard.
-    pub subscriber: u32,
-    /// It came after the deadline.
-    pub late: bool,
-}
-
-/// A post at its deadline, as one shard saw it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SettledPost {
-    /// Its sequence.
-    pub seq: u32,
-    /// Pairs owed in this shard.
-    pub owed: u32,
-    /// Arrival - intended time of the owed pairs that arrived in time, in no order.
-    pub latencies_ns: Vec<u64>,
-}
-
-/// What one subscriber did not get in time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Misses {
-    /// Owed pairs that never arrived.
-    pub missing: u32,
-    /// Owed pairs that arrived late.
-    pub late: u32,
-}
-
-/// The whole ledger of one shard at the end of a pass.
-#[derive(Debug, PartialEq, Eq)]
-pub struct LedgerReport {
-    /// By sequence.
-    pub posts: Vec<Counts>,
-    /// By subscriber of the shard; of the posts from `first_judged` on.
-    pub misses: Vec<Misses>,
-    /// The pairs behind `misses`, post by post, at most [`LISTED_MISSES_MAX`] of them.
-    pub listed: Vec<Miss>,
-    /// Arrivals with a marker of another run or of a post that was not due.
-    pub foreign: u64,
-}
-
 /// From when until when a subscriber was connected.
 #[derive(Debug, Clone, Copy)]
 struct Life {
@@ -145,9 +54,13 @@ struct Life {
 }
 
 impl Life {
-    fn owes(&self, intended_ns: u64, deadline_ns: u64) -> bool {
+    /// It began early enough to be owed a post.
+    fn was_confirmed_for(&self, intended_ns: u64) -> bool {
         self.confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) <= intended_ns
-            && self.lost_ns > intended_ns + deadline_ns
+    }
+
+    fn owes(&self, intended_ns: u64, deadline_ns: u64) -> bool {
+        self.was_confirmed_for(intended_ns) && self.lost_ns > intended_ns + deadline_ns
     }
 }
 
@@ -309,8 +222,7 @@ impl Ledger {
     /// Whether a first copy that arrived then is a delivery, provided that the subscriber stays connected.
     pub fn is_in_time(&self, subscriber: u32, seq: u32, arrival_ns: u64) -> bool {
         let (intended_ns, deadline_ns) = (self.intended_ns(seq), self.pass.deadline_ns);
-        let confirmed_ns = self.lives[subscriber as usize].confirmed_ns;
-        confirmed_ns.saturating_add(CONFIRMED_BEFORE_NS) <= intended_ns
+        self.lives[subscriber as usize].was_confirmed_for(intended_ns)
             && arrival_ns <= intended_ns + deadline_ns
     }
 

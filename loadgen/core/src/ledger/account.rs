@@ -1,0 +1,100 @@
+//! What a ledger says: of one post, of one subscriber, of the whole pass.
+
+#[cfg(doc)]
+use super::LISTED_MISSES_MAX;
+use super::Life;
+
+/// Counts of one post, or sums of many: `owed = delivered + late + missing`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pairs owed.
+    pub owed: u32,
+    /// Arrived within the deadline.
+    pub delivered: u32,
+    /// Arrived after it.
+    pub late: u32,
+    /// Never arrived.
+    pub missing: u32,
+    /// Extra copies of owed pairs.
+    pub duplicate: u32,
+    /// First copies of owed pairs that came after a later post of the same writer.
+    pub reordered: u32,
+    /// Copies that nobody was owed.
+    pub unexpected: u32,
+    /// Pairs not owed, by what the subscriber lacked.
+    pub not_owed: NotOwed,
+    /// Of the missing pairs, those of a post of which not everything had been read even at the end: the
+    /// reader is to blame, not the target.
+    pub unread: u32,
+}
+
+/// Pairs that were not owed: the subscriber was not connected for long enough.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NotOwed {
+    /// It was never connected.
+    pub never_connected: u32,
+    /// It was connected too late for this post.
+    pub connected_late: u32,
+    /// It had been connected, and lost the connection before the deadline.
+    pub connection_lost: u32,
+}
+
+impl NotOwed {
+    /// Who has not come yet may come late.
+    pub(super) fn add(&mut self, life: &Life, intended_ns: u64) {
+        if life.was_confirmed_for(intended_ns) {
+            self.connection_lost += 1;
+        } else {
+            self.connected_late += 1;
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> u32 {
+        self.never_connected + self.connected_late + self.connection_lost
+    }
+}
+
+/// An owed pair that did not arrive in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Miss {
+    /// Sequence of the post.
+    pub seq: u32,
+    /// Subscriber of the shard.
+    pub subscriber: u32,
+    /// It came after the deadline.
+    pub late: bool,
+}
+
+/// A post at its deadline, as one shard saw it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettledPost {
+    /// Its sequence.
+    pub seq: u32,
+    /// Pairs owed in this shard.
+    pub owed: u32,
+    /// Arrival - intended time of the owed pairs that arrived in time, in no order.
+    pub latencies_ns: Vec<u64>,
+}
+
+/// What one subscriber did not get in time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Misses {
+    /// Owed pairs that never arrived.
+    pub missing: u32,
+    /// Owed pairs that arrived late.
+    pub late: u32,
+}
+
+/// The whole ledger of one shard at the end of a pass.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// By sequence.
+    pub posts: Vec<Counts>,
+    /// By subscriber of the shard; of the posts from `first_judged` on.
+    pub misses: Vec<Misses>,
+    /// The pairs behind `misses`, post by post, at most [`LISTED_MISSES_MAX`] of them.
+    pub listed: Vec<Miss>,
+    /// Arrivals with a marker of another run or of a post that was not due.
+    pub foreign: u64,
+}
