@@ -73,7 +73,10 @@ fn each_check_trips_alone_and_says_what_to_do() {
         ),
         (
             "V4",
-            |run| run.evidence.hiccups[1].late_ns = sample::latency(30_000, 1, 20 * MS, 0, 30_000.0),
+            |run| {
+                run.timestamps = Timestamps::User;
+                run.evidence.hiccups[1].late_ns = sample::latency(30_000, 1, 20 * MS, 0, 30_000.0);
+            },
             "all others",
         ),
         ("V4", |run| one_in(30_000, 90 * MS, &mut run.evidence.hiccups[0].late_ns), "reactors"),
