@@ -5,7 +5,12 @@
 
 use std::{convert::Infallible, error::Error, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderValue, header},
+};
 use hyper::{
     body::Incoming,
     rt::{Read, Write},
@@ -86,7 +91,7 @@ impl Acceptor {
         match &self.faults {
             None => {
                 let service = service_fn(move |request: Request<Incoming>| {
-                    router.clone().oneshot(request.map(Body::new))
+                    router.clone().oneshot(unpinned(request).map(Body::new))
                 });
                 self.drive(TokioIo::new(stream), service);
             }
@@ -96,7 +101,7 @@ impl Acceptor {
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (faults, socket) = (Arc::clone(&faults), Arc::clone(&socket));
                     let router = router.clone();
-                    async move { faults.answer(request.map(Body::new), router, &socket).await }
+                    async move { faults.answer(unpinned(request).map(Body::new), router, &socket).await }
                 });
                 self.drive(TokioIo::new(stream), service);
             }
@@ -131,6 +136,18 @@ impl Acceptor {
             }
         });
     }
+}
+
+/// A copy of the head of an upgrade request. A socket keeps its request's head as long as it lives, and the parsed head
+/// the buffer that it was read into: 8 KB for every subscriber.
+fn unpinned(mut request: Request<Incoming>) -> Request<Incoming> {
+    if request.headers().contains_key(header::UPGRADE) {
+        for value in request.headers_mut().values_mut() {
+            *value = HeaderValue::from_bytes(value.as_bytes()).expect("it is the value of a header");
+        }
+        *request.uri_mut() = request.uri().to_string().parse().expect("it is a URI");
+    }
+    request
 }
 
 fn is_of_the_peer(why: &io::Error) -> bool {

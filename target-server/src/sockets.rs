@@ -20,6 +20,9 @@ pub(crate) type SocketRef = socketioxide::extract::SocketRef<CountingAdapter>;
 /// What a broadcast may be larger than the body that caused it: action, ids, names and times around the text.
 const ENVELOPE_BYTES_MAX: usize = 4096;
 
+/// What a subscriber says is short: a pong.
+const READ_BUFFER_BYTES: usize = 512;
+
 /// Builds the one io handle and the layer that answers `/socket.io/`. Whoever holds the handle can use it: the
 /// namespace exists before the handle is given away.
 pub(crate) fn build(
@@ -34,6 +37,7 @@ pub(crate) fn build(
         .ping_timeout(config.ping_timeout)
         .max_buffer_size(config.socket_buffer_packets)
         .max_payload(max_payload_bytes as u64)
+        .ws_read_buffer_size(READ_BUFFER_BYTES)
         .ws_max_message_size(max_payload_bytes)
         .ws_max_frame_size(max_payload_bytes)
         .with_adapter::<CountingAdapter>(recipients)

@@ -10,6 +10,7 @@ use target_server::Config;
 use crate::{
     bed::{Bed, header, memory},
     subscriber::Subscriber,
+    truth::monotonic_ns,
 };
 
 /// So many posts of this size overflow what the kernel buffers for one connection.
@@ -62,6 +63,34 @@ fn what_a_full_buffer_refuses_is_counted_and_the_others_hear_everything() {
 }
 
 #[test]
+fn a_subscriber_that_stops_reading_delays_nobody() {
+    const POSTS: usize = 31;
+    let bed = Bed::start(Config { socket_buffer_packets: 4, ..memory() });
+    let mut healthy = bed.subscribe();
+    bed.await_metric("feed_sockets_connected", 1.0);
+    let mut median = || {
+        let mut took: Vec<Duration> = (0..POSTS)
+            .map(|post| {
+                let title = format!("a small post {post}");
+                let posted_ns = monotonic_ns();
+                bed.post(&title);
+                while healthy.event()["post"]["title"] != *title {}
+                Duration::from_nanos(monotonic_ns() - posted_ns)
+            })
+            .collect();
+        took.sort_unstable();
+        took[POSTS / 2]
+    };
+    let alone = median();
+    let _stalled = stalled(&bed);
+    bed.await_metric("feed_sockets_connected", 2.0);
+    post_until_refused(&bed);
+    let beside = median();
+    assert_eq!(bed.metric("feed_sockets_connected"), 2.0, "cut off too early to see what it does to others");
+    assert!(beside < 3 * alone + Duration::from_millis(10), "{alone:?} alone, {beside:?} beside it");
+}
+
+#[test]
 fn a_subscriber_that_never_reads_again_is_cut_off() {
     let heartbeat = Duration::from_millis(500);
     let bed = Bed::start(Config {
@@ -73,7 +102,11 @@ fn a_subscriber_that_never_reads_again_is_cut_off() {
     let _stalled = stalled(&bed);
     bed.await_metric("feed_sockets_connected", 1.0);
     post_until_refused(&bed);
+    let full_ns = monotonic_ns();
     bed.await_metric("feed_sockets_connected", 0.0);
+    let lingered = Duration::from_nanos(monotonic_ns() - full_ns);
+    // As the README says; the rest is for a busy machine.
+    assert!(lingered < 2 * heartbeat + Duration::from_secs(3), "{lingered:?}");
     assert_eq!(header(&bed.post("for nobody"), "x-feedmark-refused"), 0, "a ghost would still refuse");
 }
 
