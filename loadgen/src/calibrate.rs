@@ -29,6 +29,8 @@ use host::{ClockFacts, HostLimits, Sleeps};
 
 /// Raised when a field changes its meaning or disappears; additions keep it.
 const SCHEMA_VERSION: u32 = 1;
+/// Posts in flight, to see what the subscribers can take.
+const IN_FLIGHT_TOGETHER: u16 = 64;
 
 /// What this host can resolve.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -55,8 +57,12 @@ pub struct Calibration {
     /// A delivery this long or longer is not limited by the floor (METHOD V11), at the highest quantile that the
     /// posts support; `null` unless the run passed.
     pub resolves: Option<Resolves>,
-    /// The most that null target and subscribers managed together; `null` if it could not be seen.
+    /// The most that null target and subscribers managed together, one post after the other: a write and a read
+    /// for each delivery; `null` if it could not be seen.
     pub deliveries_per_s_max: Option<f64>,
+    /// The same with 64 posts in flight, which the target writes together: what the subscribers can take; `null`
+    /// if it could not be seen.
+    pub deliveries_per_s_together_max: Option<f64>,
     /// First byte of the POST - intended time.
     pub send_lag: QuantilesNs,
     /// Wait of a frame in our kernel.
@@ -164,10 +170,14 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
         Status::Pass => Some(to_store(&scenario, &run)),
         _ => None,
     };
-    let deliveries_per_s_max = match interrupt::stop_asked() {
-        true => None,
-        false => saturate::deliveries_per_s_max(&scenario, &target, clock, Narrator::new(clock, quiet))?,
+    let saturate = |in_flight| match interrupt::stop_asked() {
+        true => Ok(None),
+        false => {
+            saturate::deliveries_per_s_max(in_flight, &scenario, &target, clock, Narrator::new(clock, quiet))
+        }
     };
+    let deliveries_per_s_max = saturate(1)?;
+    let deliveries_per_s_together_max = saturate(IN_FLIGHT_TOGETHER)?;
     let ended = target.ended_early();
     target.stop();
     if let Some(how) = ended {
@@ -188,6 +198,7 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
         delivery: QuantilesNs::of(&run.latency_ns.delivery),
         resolves: passed.as_ref().and_then(|_| resolves(&run)),
         deliveries_per_s_max,
+        deliveries_per_s_together_max,
         send_lag: QuantilesNs::of(&run.latency_ns.send_lag),
         receive_delay: QuantilesNs::of(&run.latency_ns.receive_delay),
         kernel_stamps: has_kernel_stamps(&run),

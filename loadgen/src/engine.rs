@@ -3,12 +3,16 @@
 //! One straight line per reactor: `epoll_wait -> recvmsg (with the kernel's stamp) -> session ->
 //! marker -> ledger`. Reactors share nothing: each owns its subscribers, their ledger and its read
 //! buffer, publishes plain counters once per wake-up, and hands over a post when it is settled.
+//! With clients of another library in place of the sessions, a thread runs those; its shard stays the same.
 
 mod arrivals;
+#[cfg(feature = "rust_socketio")]
+mod clients;
 mod connection;
 mod connector;
 mod reactor;
 mod receive;
+mod shard;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -26,7 +30,12 @@ use hdrhistogram::Histogram;
 
 use crate::clock::RunClock;
 pub use arrivals::SharedReads;
+#[cfg(feature = "rust_socketio")]
+pub use clients::ClientSpec;
+#[cfg(feature = "rust_socketio")]
+use clients::Clients;
 use reactor::Reactor;
+use shard::Shard;
 
 /// Settled posts that may wait for the collector; a reactor keeps what does not fit.
 const SETTLED_QUEUE: usize = 4096;
@@ -40,14 +49,26 @@ pub struct EngineConfig {
     pub subscribers: u32,
     /// Reactor threads.
     pub threads: u32,
-    /// Upgrade request, namespace, event.
-    pub session: SessionSpec,
+    /// What each of them is, with upgrade request, namespace, event.
+    pub subscriber: SubscriberSpec,
     /// Connections opened per second in all; `None` is as fast as the target accepts.
     pub connect_rate_per_s: Option<f64>,
     /// An attempt that takes longer has failed.
     pub connect_timeout_ns: u64,
     /// Ask for kernel receive stamps.
     pub kernel_stamps: bool,
+    /// Settle a pass as soon as every live subscriber has all of its posts, instead of at their deadlines.
+    pub settle_early: bool,
+}
+
+/// What a subscriber is.
+#[derive(Debug, Clone)]
+pub enum SubscriberSpec {
+    /// A session of the engine's own.
+    Session(SessionSpec),
+    /// A client object of the `rust_socketio` crate.
+    #[cfg(feature = "rust_socketio")]
+    Client(ClientSpec),
 }
 
 /// Plain counters of one reactor, published once per wake-up.
@@ -169,7 +190,8 @@ pub struct EngineReport {
     pub receive_delay: Recorder,
     /// Judged frames that shared a read, and so its one stamp, with a later one.
     pub shared_reads: SharedReads,
-    /// Local addresses, in the order of the subscribers; `None` of those that never connected.
+    /// Local addresses, in the order of the subscribers; `None` of those that never connected, and of clients that do
+    /// not tell.
     pub addresses: Vec<Option<SocketAddr>>,
     /// The kernel stamped every judged delivery.
     pub kernel_stamps: bool,
@@ -187,10 +209,15 @@ pub struct Engine {
 
 struct ReactorHandle {
     commands: Sender<Command>,
-    waker: Arc<mio::Waker>,
+    wake: Wake,
     counters: Arc<Counters>,
     thread: JoinHandle<EngineReport>,
 }
+
+/// Makes a reactor look at its commands.
+type Wake = Box<dyn Fn() + Send>;
+/// Its thread.
+type Run = Box<dyn FnOnce() -> EngineReport + Send>;
 
 /// Counters of all reactors, added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -300,7 +327,7 @@ impl Engine {
         for reactor in &self.reactors {
             // A reactor that is gone has panicked; `finish` says so.
             let _ = reactor.commands.send(command());
-            let _ = reactor.waker.wake();
+            (reactor.wake)();
         }
     }
 }
@@ -315,9 +342,22 @@ fn start_reactor(
     let (commands, inbox) = std::sync::mpsc::channel();
     let counters = Arc::new(Counters::default());
     let share = share_of(config.subscribers, config.threads, index);
-    let (reactor, waker) = Reactor::new(config.clone(), share, clock, inbox, Arc::clone(&counters), settled)?;
-    let thread = std::thread::Builder::new().name(format!("reactor-{index}")).spawn(move || reactor.run())?;
-    Ok(ReactorHandle { commands, waker: Arc::new(waker), counters, thread })
+    let shard = Shard::new(config, share, clock, inbox, Arc::clone(&counters), settled);
+    let (run, wake): (Run, Wake) = match &config.subscriber {
+        SubscriberSpec::Session(session) => {
+            let (reactor, waker) = Reactor::new(config.clone(), session.clone(), share, clock, shard)?;
+            // Only a reactor that is gone cannot be woken.
+            (Box::new(|| reactor.run()), Box::new(move || drop(waker.wake())))
+        }
+        #[cfg(feature = "rust_socketio")]
+        SubscriberSpec::Client(client) => {
+            let (clients, waker) =
+                Clients::new(client.clone(), share, config.connect_timeout_ns, clock, shard)?;
+            (Box::new(|| clients.run()), Box::new(move || waker.notify_one()))
+        }
+    };
+    let thread = std::thread::Builder::new().name(format!("reactor-{index}")).spawn(run)?;
+    Ok(ReactorHandle { commands, wake, counters, thread })
 }
 
 /// Subscribers of reactor `index`: all shares differ by one at most.

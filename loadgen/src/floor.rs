@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use feedmark_core::marker::Marker;
 use feedmark_reports::evidence::Floor;
 use feedmark_reports::files::{self, FileError};
-use feedmark_reports::run_result::{ArrivalLaw, Host, Timestamps};
+use feedmark_reports::run_result::{ArrivalLaw, Driver, Host, Timestamps};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub struct Load {
     pub arrivals: ArrivalLaw,
     /// Length of a post's body, its placeholders filled in.
     pub body_bytes: u64,
+    /// What the subscribers connected through.
+    #[serde(default)]
+    pub driver: Driver,
     /// Reactor threads.
     pub threads: u32,
     /// Which clock stamped the arrivals.
@@ -59,12 +62,14 @@ impl Load {
     /// The load of a scenario whose arrivals were stamped by the kernel, or not, by a generator with a real-time priority,
     /// or without.
     pub fn of(scenario: &Scenario, kernel_stamps: bool, real_time: bool) -> Self {
+        let record = scenario.record();
         let sample = scenario.body.render(Marker { run: 0, writer: 0, seq: 0 }, scenario.seed, 0);
         Self {
             subscribers: scenario.subscribers,
             rate_per_s: scenario.rate_per_s,
-            arrivals: scenario.record().arrivals,
+            arrivals: record.arrivals,
             body_bytes: sample.len() as u64,
+            driver: record.driver,
             threads: scenario.threads,
             timestamps: if kernel_stamps { Timestamps::Kernel } else { Timestamps::User },
             real_time,
@@ -76,6 +81,7 @@ impl Load {
     fn is_like(&self, other: &Self) -> bool {
         let near = |a: f64, b: f64, tolerance: f64| (a - b).abs() <= tolerance * a.max(b);
         self.subscribers == other.subscribers
+            && self.driver == other.driver
             && self.threads == other.threads
             && self.timestamps == other.timestamps
             && self.real_time == other.real_time
@@ -250,6 +256,7 @@ mod tests {
             rate_per_s: 20.0,
             arrivals: ArrivalLaw::Poisson,
             body_bytes: 300,
+            driver: Driver::Engine,
             threads: 1,
             timestamps: Timestamps::Kernel,
             real_time: true,
@@ -281,12 +288,13 @@ mod tests {
         for (index, change) in same.into_iter().enumerate() {
             assert_eq!(found(&floors, &stored("", change)), Some("now"), "case {index}");
         }
-        let other: [Change; 11] = [
+        let other: [Change; 12] = [
             |s| s.load.rate_per_s = 20.3,
             |s| s.load.rate_per_s = f64::NAN,
             |s| s.load.body_bytes = 340,
             |s| s.load.body_bytes = 260,
             |s| s.load.subscribers = 101,
+            |s| s.load.driver = Driver::RustSocketio,
             |s| s.load.threads = 2,
             |s| s.load.timestamps = Timestamps::User,
             |s| s.load.real_time = false,

@@ -3,12 +3,15 @@
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::{Driver, Scenario, ScenarioError};
 
 /// Descriptors beside the sockets: epoll instances, pipes, files, the library's own.
 const SPARE_DESCRIPTORS: u64 = 64;
-/// Memory of a connected subscriber: its slot, session and counters.
+/// Memory of a connected subscriber of the engine: its slot, session and counters.
 const SUBSCRIBER_BYTES: u64 = 700;
+/// Memory of a client of `rust_socketio`.
+#[cfg(feature = "rust_socketio")]
+const CLIENT_BYTES: u64 = 44_000;
 /// Memory of the program and its histograms.
 const BASE_BYTES: u64 = 14 << 20;
 
@@ -90,10 +93,15 @@ impl Needs {
         let subscribers = u64::from(scenario.subscribers);
         let posts_in_deadline = (scenario.rate_per_s * scenario.deadline_ns as f64 / 1e9).ceil() as u64 + 1;
         let posts = scenario.expected_posts() as u64;
+        let subscriber_bytes = match scenario.driver {
+            Driver::Engine => SUBSCRIBER_BYTES,
+            #[cfg(feature = "rust_socketio")]
+            Driver::RustSocketio => CLIENT_BYTES,
+        };
         Self {
             descriptors: subscribers + u64::from(scenario.in_flight_max) + SPARE_DESCRIPTORS,
             memory_bytes: BASE_BYTES
-                + subscribers * SUBSCRIBER_BYTES
+                + subscribers * subscriber_bytes
                 + subscribers * 8 * posts_in_deadline.min(posts + 1)
                 + posts * 200,
         }

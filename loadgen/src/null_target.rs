@@ -2,7 +2,8 @@
 //!
 //! It accepts, answers handshakes, and for every POST writes one frame, encoded once, to every
 //! subscriber, before it answers the POST: no storage, no framework, one thread, the same `mio` style
-//! as the engine. What a run measures against it is the host, the kernel and the generator.
+//! as the engine. POSTs that arrive together share one write per subscriber, so that it can supply more than a
+//! reader can take. What a run measures against it is the host, the kernel and the generator.
 //!
 //! Invariants: whatever a client sends is bounded and answered or disconnected; a subscriber that
 //! does not read is disconnected, and the others do not wait for it.
@@ -11,6 +12,7 @@ mod connection;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +28,8 @@ const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 const EVENTS_PER_WAIT: usize = 1024;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Frames that are written together at most, but for the last of them.
+const FRAMES_BYTES_MAX: usize = 64 * 1024;
 /// Time between two heartbeats, as the Engine.IO open packet says.
 const PING_EVERY_NS: u64 = 25_000_000_000;
 /// How often the clock is looked at when nothing happens.
@@ -38,6 +42,9 @@ pub struct NullTarget {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     subscribers: BTreeSet<usize>,
+    /// Frames to be broadcast, and who posted them and waits for a reply.
+    frames: Vec<u8>,
+    posters: Vec<usize>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -73,6 +80,8 @@ impl NullTarget {
             connections: Vec::new(),
             free: Vec::new(),
             subscribers: BTreeSet::new(),
+            frames: Vec::new(),
+            posters: Vec::new(),
             stopped,
         };
         Ok((target, stopper))
@@ -103,9 +112,16 @@ impl NullTarget {
                 match event.token() {
                     LISTENER => self.accept(),
                     WAKER => {}
-                    Token(index) => self.serve(index, event.is_writable(), &mut buffer),
+                    Token(index) => {
+                        let mut writable = event.is_writable();
+                        while self.serve(index, writable, &mut buffer) {
+                            self.deliver();
+                            writable = false;
+                        }
+                    }
                 }
             }
+            self.deliver();
             if clock.now_ns() >= next_ping_ns {
                 next_ping_ns += PING_EVERY_NS;
                 self.broadcast(&text_frame(b"2"));
@@ -132,13 +148,17 @@ impl NullTarget {
         }
     }
 
-    /// Everything that one connection has to say, and what waits to be said to it.
-    fn serve(&mut self, index: usize, writable: bool, buffer: &mut [u8]) {
-        let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else { return };
+    /// What one connection has to say, and what waits to be said to it; true if it may have more to say once
+    /// the frames are delivered.
+    fn serve(&mut self, index: usize, writable: bool, buffer: &mut [u8]) -> bool {
+        let Some(mut connection) = self.connections.get_mut(index).and_then(Option::take) else {
+            return false;
+        };
         let mut open = !writable || connection.flush().is_ok();
-        while open {
+        let mut more = true;
+        while open && more && self.frames.len() < FRAMES_BYTES_MAX {
             match connection.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => more = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => open = false,
                 Ok(()) => open = self.answer(index, &mut connection),
@@ -148,39 +168,50 @@ impl NullTarget {
             self.connections[index] = Some(connection);
         } else {
             self.subscribers.remove(&index);
+            self.posters.retain(|&poster| poster != index);
             self.free.push(index);
         }
+        open && more
     }
 
-    /// Answers every whole request; false when the connection is over.
+    /// Takes every whole request; false when the connection is over.
     fn answer(&mut self, index: usize, connection: &mut Connection) -> bool {
         loop {
-            let answered = match connection.next_request() {
+            match connection.next_request() {
                 Request::Incomplete => return true,
                 Request::Over => return false,
                 Request::Subscribed => {
                     self.subscribers.insert(index);
-                    Ok(())
                 }
                 Request::Posted(body) => {
                     let event = [br#"42["posts",{"action":"create","post":"#, &body[..], b"}]"].concat();
-                    self.broadcast(&text_frame(&event));
-                    connection.acknowledge()
+                    self.frames.extend_from_slice(&text_frame(&event));
+                    self.posters.push(index);
                 }
-                Request::Answered => Ok(()),
-            };
-            if answered.is_err() {
-                return false;
+                Request::Answered => {}
             }
         }
     }
 
-    /// One frame to every subscriber; who cannot take it and has too much waiting is dropped.
-    fn broadcast(&mut self, frame: &Arc<[u8]>) {
+    /// Broadcasts what was posted, then answers the posters.
+    fn deliver(&mut self) {
+        if self.posters.is_empty() {
+            return;
+        }
+        let frames = take(&mut self.frames).into();
+        self.broadcast(&frames);
+        for poster in take(&mut self.posters) {
+            // One that is gone or cannot be answered has its end told by the next event.
+            let _ = self.connections[poster].as_mut().map(Connection::acknowledge);
+        }
+    }
+
+    /// Frames to every subscriber; who cannot take them and has too much waiting is dropped.
+    fn broadcast(&mut self, frames: &Arc<[u8]>) {
         let (connections, free) = (&mut self.connections, &mut self.free);
         self.subscribers.retain(|&index| {
             let Some(connection) = &mut connections[index] else { return true };
-            let sent = connection.send(frame).is_ok();
+            let sent = connection.send(frames).is_ok();
             if !sent {
                 connections[index] = None;
                 free.push(index);

@@ -93,7 +93,7 @@ pub fn probe(
 }
 
 /// What to do about a refused probe.
-fn remedy(failure: &PostError) -> String {
+pub(crate) fn remedy(failure: &PostError) -> String {
     let (status, body) = match failure {
         PostError::Status { status, body, .. } => (status, body),
         PostError::Shortage(_) => return String::new(),

@@ -12,7 +12,7 @@ use feedmark_reports::units::{count, counted, short_duration};
 use crate::assemble::{self, Observations};
 use crate::clock::RunClock;
 use crate::commentary::Commentary;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::{Engine, EngineConfig, SubscriberSpec};
 use crate::floor::{Load, Store};
 use crate::folder::{self, FolderError};
 use crate::hiccups::HiccupMeter;
@@ -22,7 +22,7 @@ use crate::narrator::Narrator;
 use crate::observer::Observer;
 use crate::pass::{PassProgress, pass_from_now, run_pass};
 use crate::probe::probe;
-use crate::scenario::{Scenario, ScenarioError};
+use crate::scenario::{Driver, Scenario, ScenarioError};
 use crate::target::{Target, TargetError};
 use crate::writers::WritersConfig;
 
@@ -247,10 +247,17 @@ pub(crate) fn engine_config(scenario: &Scenario, target: &Target) -> EngineConfi
         target: target.address,
         subscribers: scenario.subscribers,
         threads: scenario.threads.min(scenario.subscribers),
-        session: scenario.session_spec(&target.host),
+        subscriber: match scenario.driver {
+            Driver::Engine => SubscriberSpec::Session(scenario.session_spec(&target.host)),
+            #[cfg(feature = "rust_socketio")]
+            Driver::RustSocketio => {
+                SubscriberSpec::Client(scenario.client_spec(target.address, &target.host))
+            }
+        },
         connect_rate_per_s: scenario.connect_rate_per_s,
         connect_timeout_ns: scenario.connect_timeout_ns,
         kernel_stamps: scenario.kernel_stamps,
+        settle_early: false,
     }
 }
 

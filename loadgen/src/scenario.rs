@@ -5,16 +5,26 @@ use std::collections::BTreeMap;
 use feedmark_core::schedule::{Arrivals, POSTS_MAX, Schedule, Stage};
 use feedmark_core::session::SessionSpec;
 use feedmark_core::socketio::Selector;
-use feedmark_reports::run_result::{ArrivalLaw, ScenarioRecord};
+use feedmark_reports::run_result::{self, ArrivalLaw, ScenarioRecord};
 use target_server::Fault;
 use url::Url;
 
-use crate::settings::{ArrivalsSetting, Settings, TimestampsSetting};
+use crate::settings::{ArrivalsSetting, DriverSetting, Settings, TimestampsSetting};
 use crate::template::Template;
 use crate::units::{Rate, Size, Span, Subscribers};
 
 /// Body of a post for the reference server: a frame of about 550 bytes reaches each subscriber.
 pub const DEFAULT_BODY: &str = r#"{"title":"{{marker}}","content":"{{text:200}}"}"#;
+
+/// What subscribers connect through, of what was built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// The engine's own sessions.
+    Engine,
+    /// Client objects of the `rust_socketio` crate.
+    #[cfg(feature = "rust_socketio")]
+    RustSocketio,
+}
 
 /// A run, completely described.
 #[derive(Debug, Clone)]
@@ -69,9 +79,11 @@ pub struct Scenario {
     pub connect_within_ns: Option<u64>,
     /// Greatest message accepted.
     pub message_bytes_max: usize,
+    /// What subscribers connect through.
+    pub driver: Driver,
     /// Reactor threads.
     pub threads: u32,
-    /// Ask for kernel stamps.
+    /// Ask for kernel stamps, which the engine alone can have.
     pub kernel_stamps: bool,
 }
 
@@ -106,6 +118,7 @@ impl Scenario {
         }
         let body_text = settings.body.unwrap_or_else(|| DEFAULT_BODY.to_owned());
         let body = Template::parse(&body_text).map_err(|problem| wrong("body", problem))?;
+        let driver = available(settings.driver.unwrap_or(DriverSetting::Engine))?;
         let scenario = Self {
             url: settings.url.as_deref().map(parse_url).transpose()?,
             target_args: settings
@@ -150,11 +163,12 @@ impl Scenario {
             connect_timeout_ns: settings.connect_timeout.unwrap_or(Span::seconds(10)).ns(),
             connect_within_ns: settings.connect_within.map(|span| span.ns()),
             message_bytes_max: settings.max_message.unwrap_or(Size::new(1 << 20)).bytes() as usize,
+            driver,
             threads: u32::from(at_least_one(
                 "threads",
                 settings.threads.unwrap_or((cpus / 4).clamp(1, 16) as u16),
             )?),
-            kernel_stamps: settings.timestamps != Some(TimestampsSetting::User),
+            kernel_stamps: driver == Driver::Engine && settings.timestamps != Some(TimestampsSetting::User),
         };
         if scenario.url.is_some() && !scenario.target_args.is_empty() {
             return Err(wrong(
@@ -164,6 +178,16 @@ impl Scenario {
         }
         if scenario.url.is_some() && !scenario.faults.is_empty() {
             return Err(wrong("fault", "faults are for the reference server, but a url is given: drop one"));
+        }
+        #[cfg(feature = "rust_socketio")]
+        if driver == Driver::RustSocketio && crate::engine::ClientSpec::keeps(&scenario.event) {
+            return Err(wrong(
+                "event",
+                format!(
+                    "`{}` means something else to rust_socketio: use another event, or the driver `engine`",
+                    scenario.event
+                ),
+            ));
         }
         if scenario.expected_posts() > POSTS_MAX as f64 {
             let posts = scenario.expected_posts();
@@ -204,6 +228,22 @@ impl Scenario {
         SessionSpec::new(host, &self.socket_path, &self.headers, selector, auth, self.message_bytes_max)
     }
 
+    /// What every subscriber's client needs, for a target at `address`, behind `host`.
+    #[cfg(feature = "rust_socketio")]
+    pub fn client_spec(&self, address: std::net::SocketAddr, host: &str) -> crate::engine::ClientSpec {
+        crate::engine::ClientSpec {
+            url: format!("http://{address}{}", self.socket_path),
+            // The address is the target's, resolved once; its name goes into the header.
+            headers: [("host".to_owned(), host.to_owned())].into_iter().chain(self.headers.clone()).collect(),
+            namespace: self.namespace.clone(),
+            event: self.event.clone(),
+            auth: self
+                .auth_json
+                .as_deref()
+                .map(|json| serde_json::from_str(json).expect("`parse_auth` has read it as JSON")),
+        }
+    }
+
     /// What `run.json` says of the scenario; values of headers and auth stay out of it.
     pub fn record(&self) -> ScenarioRecord {
         ScenarioRecord {
@@ -224,6 +264,11 @@ impl Scenario {
             event: self.event.clone(),
             namespace: self.namespace.clone(),
             socket_path: self.socket_path.clone(),
+            driver: match self.driver {
+                Driver::Engine => run_result::Driver::Engine,
+                #[cfg(feature = "rust_socketio")]
+                Driver::RustSocketio => run_result::Driver::RustSocketio,
+            },
             auth: self.auth_json.is_some(),
             connect_rate_per_s: self.connect_rate_per_s,
             threads: self.threads,
@@ -235,6 +280,21 @@ impl Scenario {
             target_args: self.target_args.clone(),
             faults: self.faults.clone(),
         }
+    }
+}
+
+/// The driver, if it was built in.
+fn available(setting: DriverSetting) -> Result<Driver, ScenarioError> {
+    match setting {
+        DriverSetting::Engine => Ok(Driver::Engine),
+        #[cfg(feature = "rust_socketio")]
+        DriverSetting::RustSocketio => Ok(Driver::RustSocketio),
+        #[cfg(not(feature = "rust_socketio"))]
+        DriverSetting::RustSocketio => Err(wrong(
+            "driver",
+            "`rust_socketio` is not in this build: build with `cargo build --release --features rust_socketio` (it needs \
+             OpenSSL), or use `engine`",
+        )),
     }
 }
 
@@ -392,13 +452,14 @@ mod tests {
         /// Whatever a scenario file holds, there is an answer, never a panic.
         #[test]
         fn any_file_is_answered(
-            lines in proptest::collection::vec((0..24usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
+            lines in proptest::collection::vec((0..25usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
             noise in "\\PC{0,40}",
         ) {
-            const NAMES: [&str; 24] = [
+            const NAMES: [&str; 25] = [
                 "url", "target_args", "target_pid", "subscribers", "rate", "duration", "warmup", "deadline",
                 "arrivals", "seed", "in_flight", "post_path", "header", "body", "post_timeout", "event", "namespace",
-                "socket_path", "auth", "connect_rate", "connect_timeout", "max_message", "threads", "timestamps",
+                "socket_path", "auth", "connect_rate", "connect_timeout", "max_message", "driver", "threads",
+                "timestamps",
             ];
             let quoted: String = lines.iter().map(|(i, value)| format!("{} = {value:?}\n", NAMES[*i])).collect();
             let bare: String = lines.iter().map(|(i, value)| format!("{} = {value}\n", NAMES[*i])).collect();

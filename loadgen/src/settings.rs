@@ -35,6 +35,17 @@ pub enum TimestampsSetting {
     User,
 }
 
+/// What subscribers connect through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum DriverSetting {
+    /// feedmark's own engine.
+    Engine,
+    /// A client object of the crate `rust_socketio` for every subscriber.
+    RustSocketio,
+}
+
 macro_rules! settings {
     ($($(#[$attribute:meta])* $field:ident: $type:ty,)*) => {
         /// Everything that a scenario file can say, each optional.
@@ -135,13 +146,16 @@ settings! {
     /// Post from then on at the latest, though some subscribers are still connecting [default: wait for all]
     #[arg(long, env = "FEEDMARK_CONNECT_WITHIN", value_name = "TIME", help_heading = "Subscribers")]
     connect_within: Span,
-    /// Greatest WebSocket message accepted [default: 1MiB]
+    /// Greatest WebSocket message that the engine accepts [default: 1MiB]
     #[arg(long, env = "FEEDMARK_MAX_MESSAGE", value_name = "SIZE", help_heading = "Subscribers")]
     max_message: Size,
+    /// What subscribers connect through; all but the engine are for cross-checks [default: engine]
+    #[arg(long, env = "FEEDMARK_DRIVER", value_name = "DRIVER", help_heading = "Subscribers")]
+    driver: DriverSetting,
     /// Reactor threads [default: one for every four CPUs]
     #[arg(long, env = "FEEDMARK_THREADS", value_name = "N", help_heading = "Subscribers")]
     threads: u16,
-    /// Which clock stamps arrivals [default: kernel where it can]
+    /// Which clock stamps arrivals; only the engine has the kernel's stamps [default: kernel where it can]
     #[arg(long, env = "FEEDMARK_TIMESTAMPS", value_name = "CLOCK", help_heading = "Subscribers")]
     timestamps: TimestampsSetting,
 }

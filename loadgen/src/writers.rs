@@ -6,6 +6,7 @@
 //! were reordered by the target.
 
 mod connection;
+mod lone;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::urgency::{go_first, wake_on_time};
 use connection::Connection;
 pub use connection::PostError;
 use connection::Reply;
+pub use lone::LoneWriter;
 
 /// A connection idle for longer is not used again: servers close theirs after 5 s and up, and a
 /// request that crosses such a close on its way is lost without the target's fault.
@@ -166,12 +168,12 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
     let (mut idle, mut spawned, mut in_flight) = (Vec::new(), 0, 0u16);
     let (mut waiting, mut records) = (VecDeque::new(), Vec::new());
     let mut open = true;
-    let start = |writer: Writer, taken: Taken, waited_at_cap: bool| {
+    let start = |mut writer: Writer, taken: Taken, waited_at_cap: bool| {
         let (shared, returning) = (Arc::clone(&shared), returning.clone());
         tokio::spawn(async move {
-            let outcome = write_post(&shared, writer, taken, waited_at_cap).await;
+            let record = write_post(&shared, &mut writer, taken, waited_at_cap).await;
             // The dispatcher waits for every writer in flight, so it is there.
-            let _ = returning.send(outcome).await;
+            let _ = returning.send((writer, record)).await;
         });
     };
     while open || in_flight > 0 {
@@ -240,14 +242,14 @@ fn count(counters: &WriterCounters, record: &PostRecord) {
 
 async fn write_post(
     shared: &Shared,
-    mut writer: Writer,
+    writer: &mut Writer,
     Taken { seq, at_ns: taken_ns }: Taken,
     waited_at_cap: bool,
-) -> (Writer, PostRecord) {
+) -> PostRecord {
     let mut abandoned = shared.abandoned.clone();
     let (mut sent_ns, mut connect_ns) = (None, 0);
     let outcome = tokio::select! {
-        outcome = post_once(shared, &mut writer, seq, &mut sent_ns, &mut connect_ns) => outcome,
+        outcome = post_once(shared, writer, seq, &mut sent_ns, &mut connect_ns) => outcome,
         () = tokio::time::sleep(shared.config.timeout) => Err(PostError::Timeout),
         _ = abandoned.wait_for(|abandoned| *abandoned) => Err(PostError::Abandoned),
     };
@@ -263,7 +265,7 @@ async fn write_post(
     };
     let refused_by_full_buffer = outcome.as_ref().map_or(0, |reply| reply.refused_by_full_buffer);
     let failure = outcome.err();
-    let record = PostRecord {
+    PostRecord {
         seq,
         waited_at_cap,
         writer: Some(writer.id),
@@ -273,8 +275,7 @@ async fn write_post(
         complete_ns,
         refused_by_full_buffer,
         failure,
-    };
-    (writer, record)
+    }
 }
 
 /// Posts on the writer's connection, or on a new one where that has gone in the meantime.

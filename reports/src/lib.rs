@@ -10,8 +10,8 @@ pub mod files;
 pub mod hdr_files;
 pub mod quantile;
 pub mod run_result;
-#[cfg(test)]
-mod sample;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
 pub mod schema;
 pub mod stats;
 pub mod terminal;

@@ -107,6 +107,9 @@ pub struct ScenarioRecord {
     pub namespace: String,
     /// Path of the Socket.IO endpoint.
     pub socket_path: String,
+    /// What the subscribers connected through; files without it are of the engine.
+    #[serde(default)]
+    pub driver: Driver,
     /// True when an auth payload was sent with the Socket.IO CONNECT.
     pub auth: bool,
     /// Connections opened per second; `null` means as fast as the target accepts.
@@ -137,6 +140,17 @@ pub enum ArrivalLaw {
     Poisson,
     /// A metronome: index / rate.
     Constant,
+}
+
+/// What subscribers connect through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Driver {
+    /// feedmark's own engine.
+    #[default]
+    Engine,
+    /// A client object of the `rust_socketio` crate for every subscriber.
+    RustSocketio,
 }
 
 /// Facts of the machine that ran the generator.

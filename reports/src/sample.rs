@@ -1,5 +1,6 @@
-//! A made-up run for tests: 1,000 subscribers, 20 posts/s for 30 s, nothing lost.
+//! A made-up run for tests and benchmarks: 1,000 subscribers, 20 posts/s for 30 s, nothing lost.
 
+#[cfg(test)]
 pub(crate) mod arbitrary;
 
 use std::collections::BTreeMap;
@@ -19,13 +20,13 @@ pub(crate) fn latency(count: u64, least: u64, greatest: u64, beyond: u64, effect
     let mut histogram = new_histogram();
     for i in 0..count {
         let value = least + (greatest - least) * i / (count - 1).max(1);
-        histogram.record(value.max(1)).unwrap();
+        histogram.record(value.max(1)).expect("a latency of at most an hour");
     }
     LatencySummary::new(&histogram, beyond, effective)
 }
 
 /// A healthy run.
-pub(crate) fn run() -> RunResult {
+pub fn run() -> RunResult {
     let per_post = |least, greatest| latency(POSTS, least, greatest, 0, POSTS as f64);
     let connect = |least, greatest| latency(SUBSCRIBERS, least, greatest, 0, SUBSCRIBERS as f64);
     let posts = Posts { scheduled: POSTS, sent: POSTS, acknowledged: POSTS, ..Posts::default() };
@@ -166,6 +167,7 @@ fn scenario() -> ScenarioRecord {
         event: "posts".to_owned(),
         namespace: "/".to_owned(),
         socket_path: "/socket.io/".to_owned(),
+        driver: Driver::Engine,
         auth: false,
         connect_rate_per_s: None,
         threads: 1,
@@ -190,6 +192,7 @@ fn process(cpu_s: f64, per_million: Option<f64>, peak_memory_bytes: u64) -> Proc
 }
 
 /// The same scenario with losses: 10 % of the posts refused, some pairs late or missing.
+#[cfg(test)]
 pub(crate) fn lossy() -> RunResult {
     let mut run = run();
     let (owed, missing, late) = (600_000, 60_990, 10);

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// The event that carries every change.
-const EVENT: &str = "posts";
+pub(crate) const EVENT: &str = "posts";
 /// Changes handed to the publisher and not looked at yet.
 const QUEUE_CHANGES_MAX: usize = 1024;
 /// Changes handed to the store and not emitted yet.
@@ -199,8 +199,7 @@ impl Feed {
     }
 
     async fn emit(&self, action: Action, post: Post, audience: Audience) -> Published {
-        let json =
-            serde_json::value::to_raw_value(&post).expect("a post is texts and times, which JSON can hold");
+        let json = post_json(&post);
         let event = Event { action, post: &json };
         let to = match audience {
             Audience::Everyone => self.io.of("/"),
@@ -221,13 +220,18 @@ impl Feed {
 
 /// What subscribers get.
 #[derive(Serialize)]
-struct Event<'a> {
-    action: Action,
-    post: &'a RawValue,
+pub(crate) struct Event<'a> {
+    pub(crate) action: Action,
+    pub(crate) post: &'a RawValue,
+}
+
+/// The post as JSON, for subscribers and the poster alike.
+pub(crate) fn post_json(post: &Post) -> Box<RawValue> {
+    serde_json::value::to_raw_value(post).expect("a post is texts and times, which JSON can hold")
 }
 
 /// The Engine.IO text that carries the event, in bytes.
-fn packet_bytes(action: Action, post: &RawValue) -> u64 {
+pub(crate) fn packet_bytes(action: Action, post: &RawValue) -> u64 {
     const AROUND: &str = r#"42["posts",{"action":"","post":}]"#;
     (AROUND.len() + action.word().len() + post.get().len()) as u64
 }

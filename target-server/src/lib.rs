@@ -23,6 +23,8 @@
 
 mod accept;
 mod adapter;
+#[doc(hidden)]
+pub mod bench;
 pub mod cli;
 mod clock;
 mod config;

@@ -13,33 +13,32 @@ use crate::run::{RunError, connect, engine_config, writers_config};
 use crate::scenario::Scenario;
 use crate::target::Target;
 
-/// Posts in flight: each waits for the one before it, so that the target is never idle.
-const IN_FLIGHT: u16 = 4;
 /// What happens before is not counted.
 const SETTLE_NS: u64 = 1_000_000_000;
 /// What happens in this time is.
 const WINDOW_NS: u64 = 3_000_000_000;
 /// Time between two intended times: far less than a post takes.
 const POST_EVERY_NS: u64 = 1_000;
-/// Pairs of post and subscriber that may be kept, 8 bytes each: more than the one thread of the null target
-/// writes in the time.
+/// Pairs of post and subscriber that may be kept, 8 bytes each: more than one thread takes in the time.
 const PAIRS_MAX: u64 = 8_000_000;
 /// Posts that may be kept.
 const POSTS_MAX: u64 = 200_000;
 /// Nothing is settled before the end, so that the pass costs what receiving costs.
 const DEADLINE_NS: u64 = 60_000_000_000;
 
-/// Connects the scenario's subscribers and posts as fast as replies come; `None` if it was over too soon to tell.
+/// Connects the scenario's subscribers and posts as fast as replies come, with this many posts in flight, of which the
+/// target writes those that arrive together together; `None` if it was over too soon to tell.
 ///
 /// # Errors
 /// If nobody could connect, or a thread cannot be started.
 pub(super) fn deliveries_per_s_max(
+    in_flight_max: u16,
     scenario: &Scenario,
     target: &Target,
     clock: RunClock,
     mut narrator: Narrator,
 ) -> Result<Option<f64>, RunError> {
-    let scenario = Scenario { in_flight_max: IN_FLIGHT, ..scenario.clone() };
+    let scenario = Scenario { in_flight_max, ..scenario.clone() };
     let engine = Engine::start(&engine_config(&scenario, target), clock)?;
     let engine = connect(&scenario, engine, clock, &mut narrator, &target.name)?;
     let totals = engine.totals();

@@ -183,9 +183,13 @@ fn measured(calibration: &Calibration) -> Vec<(&'static str, String)> {
     ));
     lines.push((
         "greatest rate",
-        match calibration.deliveries_per_s_max {
-            Some(per_s) => format!("{} deliveries/s with these subscribers", count(per_s as u64)),
-            None => "not measured".to_owned(),
+        match (calibration.deliveries_per_s_max, calibration.deliveries_per_s_together_max) {
+            (Some(alone), Some(together)) => format!(
+                "{} deliveries/s post by post, {} where 64 posts are written together",
+                count(alone as u64),
+                count(together as u64)
+            ),
+            _ => "not measured".to_owned(),
         },
     ));
     lines.push(("send lag", two(&calibration.send_lag)));

@@ -9,7 +9,7 @@ use feedmark_reports::units::{bytes, count, counted, number, short_duration};
 
 use super::{FAILED, USAGE, fail, printed, resolve};
 use crate::limits::{Limits, Needs};
-use crate::scenario::Scenario;
+use crate::scenario::{Driver, Scenario};
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -95,8 +95,9 @@ fn plan(scenario: &Scenario, limits: &Limits, needs: &Needs) -> String {
         (
             "threads",
             format!(
-                "{} for subscribers, on {}",
+                "{} for subscribers{}, on {}",
                 scenario.threads,
+                if scenario.driver == Driver::Engine { "" } else { " of rust_socketio" },
                 counted(u64::from(limits.cpus), "CPU", "CPUs")
             ),
         ),

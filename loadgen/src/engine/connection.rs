@@ -97,6 +97,12 @@ pub(super) enum Ended {
     NotReading,
     #[error("the target has begun more messages than it finishes: see --max-message")]
     TooMuchUnfinished,
+    #[cfg(feature = "rust_socketio")]
+    #[error("rust_socketio says {0:?}: `--driver engine` may know more")]
+    Client(String),
+    #[cfg(feature = "rust_socketio")]
+    #[error("rust_socketio was not connected within the connect timeout (--connect-timeout)")]
+    ClientTimeout,
 }
 
 impl Ended {
@@ -115,6 +121,10 @@ impl Ended {
             Self::Heartbeat => "heartbeat timeout".into(),
             Self::NotReading => "target does not read".into(),
             Self::TooMuchUnfinished => "unfinished messages".into(),
+            #[cfg(feature = "rust_socketio")]
+            Self::Client(said) => format!("rust_socketio: {said}"),
+            #[cfg(feature = "rust_socketio")]
+            Self::ClientTimeout => "connect timeout".into(),
         }
     }
 }

@@ -1,24 +1,17 @@
-//! One reactor thread: one epoll loop, one read buffer, a slab of connections, one ledger.
+//! One reactor thread: one epoll loop, one read buffer, a slab of connections, one shard.
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver as Inbox, SyncSender, TrySendError};
 use std::time::Duration;
 
-use feedmark_core::ledger::{Ledger, SettledPost};
-use feedmark_core::marker::MarkerFinder;
-use feedmark_core::session::{Session, SessionEvent};
+use feedmark_core::session::{Session, SessionEvent, SessionSpec};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::arrivals::Arrivals;
 use super::connection::{Connection, Dialer, Ended, StepTimes};
-use super::connector::{AfterFailure, Attempt, Connector};
+use super::connector::Attempt;
 use super::receive::{Receiver, descriptor, stamp_receives};
-use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport};
+use super::shard::Shard;
+use super::{EngineConfig, EngineReport};
 use crate::clock::RunClock;
 
 /// Events taken from the kernel at a time.
@@ -43,88 +36,48 @@ const WAKER: Token = Token(usize::MAX);
 
 pub(super) struct Reactor {
     config: EngineConfig,
+    session: SessionSpec,
     clock: RunClock,
     poll: Poll,
-    inbox: Inbox<Command>,
-    counters: Arc<Counters>,
-    settled: SyncSender<SettledPost>,
-    /// Settled posts that the collector has not had room for.
-    unsent_settled: VecDeque<SettledPost>,
     connections: Vec<Option<Box<Connection>>>,
-    connector: Connector,
+    /// Connections in it.
+    open: u64,
     dialer: Dialer,
     receiver: Receiver,
     out: Vec<u8>,
-    finder: MarkerFinder,
-    ledger: Ledger,
-    report: ConnectionReport,
-    arrivals: Arrivals,
-    /// Local addresses by subscriber, once connected.
-    addresses: Vec<Option<SocketAddr>>,
-    /// Subscribers that have received any post, in any pass.
-    heard: Vec<bool>,
+    shard: Shard,
     /// The latest reading of the clock.
     seen_ns: u64,
     next_sweep_ns: u64,
     /// Held by sessions for frames that are not whole yet.
     buffered_bytes: usize,
-    pass_number: u32,
-    pass_run: u32,
-    first_judged: u32,
-    counts: Counts,
     /// Set once we say goodbye: what the target closes then is not lost.
     closing_until_ns: Option<u64>,
-}
-
-#[derive(Default)]
-struct Counts {
-    failed: u64,
-    /// Live subscribers that have received a post.
-    heard: u64,
-    lost: u64,
-    deliveries: u64,
-    open: u64,
 }
 
 impl Reactor {
     pub(super) fn new(
         config: EngineConfig,
+        session: SessionSpec,
         subscribers: u32,
         clock: RunClock,
-        inbox: Inbox<Command>,
-        counters: Arc<Counters>,
-        settled: SyncSender<SettledPost>,
+        shard: Shard,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let rate_share = f64::from(subscribers) / f64::from(config.subscribers.max(1));
-        let connect_rate_per_s = config.connect_rate_per_s.map(|rate| rate * rate_share);
-        let connector = Connector::new(subscribers, connect_rate_per_s, config.connect_timeout_ns);
         let reactor = Self {
             dialer: Dialer::new(config.target),
+            session,
             clock,
             poll,
-            inbox,
-            counters,
-            settled,
-            unsent_settled: VecDeque::new(),
             connections: (0..subscribers).map(|_| None).collect(),
-            connector,
+            open: 0,
             receiver: Receiver::new(),
             out: Vec::new(),
-            finder: MarkerFinder::default(),
-            ledger: Ledger::new(subscribers),
-            report: ConnectionReport::new(),
-            arrivals: Arrivals::new(clock),
-            addresses: vec![None; subscribers as usize],
-            heard: vec![false; subscribers as usize],
+            shard,
             seen_ns: clock.now_ns(),
             next_sweep_ns: 0,
             buffered_bytes: 0,
-            pass_number: 0,
-            pass_run: 0,
-            first_judged: 0,
-            counts: Counts::default(),
             closing_until_ns: None,
             config,
         };
@@ -143,7 +96,7 @@ impl Reactor {
                 outcome => outcome.expect("epoll_wait on our own descriptor"),
             }
             self.seen_ns = self.clock.now_ns();
-            self.arrivals.renew_pairing(self.seen_ns);
+            self.shard.arrivals.renew_pairing(self.seen_ns);
             let mut drained = true;
             let mut taken = 0;
             for event in &events {
@@ -153,16 +106,18 @@ impl Reactor {
                 }
             }
             drained &= taken < EVENTS_PER_WAIT;
-            self.arrivals.read_up(asked_ns, drained);
+            self.shard.arrivals.read_up(asked_ns, drained);
             self.connect_more();
             let read_until_ns = if drained { asked_ns } else { asked_ns.saturating_sub(UNREAD_NS_MAX) };
             // Only after reading: the heartbeat that a late reactor misses may lie in its own kernel.
             self.sweep(read_until_ns);
-            self.settle(read_until_ns, drained);
-            self.obey();
-            self.publish();
+            self.shard.settle(read_until_ns, drained);
+            if let Some(abort) = self.shard.obey() {
+                self.say_goodbye(abort);
+            }
+            self.shard.publish();
             if self.is_finished(asked_ns) {
-                return self.finish();
+                return self.shard.finish();
             }
             if self.may_pause() && (1..FEW_EVENTS).contains(&taken) {
                 self.clock.sleep_until(self.seen_ns + PAUSE_NS);
@@ -173,17 +128,16 @@ impl Reactor {
     fn sleep_ns(&self, now_ns: u64) -> u64 {
         let wake_ns = match self.closing_until_ns {
             Some(until_ns) => until_ns,
-            None => self.connector.wake_ns().unwrap_or(u64::MAX),
+            None => self.shard.connector.wake_ns().unwrap_or(u64::MAX),
         };
-        wake_ns.saturating_sub(now_ns).min(self.arrivals.sleep_ns_max(now_ns))
+        wake_ns.saturating_sub(now_ns).min(self.shard.arrivals.sleep_ns_max(now_ns))
     }
 
     /// Nothing is timed by when it is read.
     fn may_pause(&self) -> bool {
-        let connected = self.report.established + self.counts.failed == self.connections.len() as u64;
         self.config.kernel_stamps
-            && self.arrivals.unstamped == 0
-            && connected
+            && self.shard.arrivals.unstamped == 0
+            && self.shard.is_connected()
             && self.closing_until_ns.is_none()
     }
 
@@ -229,7 +183,7 @@ impl Reactor {
         }
         self.out.clear();
         let mask_seed = connection.attempt.subscriber.wrapping_mul(0x9e37_79b9);
-        connection.session = Some(Session::start(&self.config.session, mask_seed, &mut self.out));
+        connection.session = Some(Session::start(&self.session, mask_seed, &mut self.out));
         connection.send(&self.out)
     }
 
@@ -256,7 +210,8 @@ impl Reactor {
             let now_ns = self.clock.now_ns();
             self.seen_ns = now_ns;
             let more = received.filled;
-            let read = self.arrivals.read(received.stamp_realtime_ns, now_ns, connection.emptied_ns);
+            let shard = &mut self.shard;
+            let read = shard.arrivals.read(received.stamp_realtime_ns, now_ns, connection.emptied_ns);
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
             let subscriber = connection.attempt.subscriber;
             let (mut became_live, mut frames) = (false, 0);
@@ -268,38 +223,27 @@ impl Reactor {
                 SessionEvent::Frame => {
                     frames += 1;
                     if let Some(intended_ns) = last_ns.take() {
-                        self.arrivals.before_others(&read, intended_ns);
+                        shard.arrivals.before_others(&read, intended_ns);
                     }
                 }
                 SessionEvent::Post(payload) => {
-                    let Some(marker) = self.finder.find(payload) else { return };
-                    let first_copy = self.ledger.arrive(subscriber, marker, read.arrival_ns);
-                    self.counts.deliveries += u64::from(first_copy);
-                    let ours = marker.run == self.pass_run;
-                    if ours && !std::mem::replace(&mut self.heard[subscriber as usize], true) {
-                        self.counts.heard += 1;
-                    }
-                    if first_copy && marker.seq >= self.first_judged {
-                        self.arrivals.unstamped += u64::from(!read.is_stamped);
-                        if self.ledger.is_in_time(subscriber, marker.seq, read.arrival_ns) {
-                            last_ns = Some(self.ledger.intended_ns(marker.seq));
-                        }
-                    }
+                    let Some(marker) = shard.finder.find(payload) else { return };
+                    last_ns = shard.arrive(subscriber, marker, &read);
                 }
                 SessionEvent::Upgraded => connection.times.upgraded_ns = now_ns,
                 SessionEvent::Connected => became_live = true,
             };
-            let spec = &self.config.session;
+            let spec = &self.session;
             let outcome = session.receive(spec, received.bytes, now_ns, &mut self.out, on_event);
             let ended_with_it = !more && session.buffered_bytes() == 0;
             if let Some(intended_ns) = last_ns {
                 match ended_with_it {
-                    true => self.arrivals.last_in_read(&read),
-                    false => self.arrivals.before_others(&read, intended_ns),
+                    true => shard.arrivals.last_in_read(&read),
+                    false => shard.arrivals.before_others(&read, intended_ns),
                 }
             }
             if frames == 1 && ended_with_it {
-                self.arrivals.was_alone(&read);
+                shard.arrivals.was_alone(&read);
             }
             self.buffered_bytes = self.buffered_bytes + session.buffered_bytes() - buffered_before;
             if became_live {
@@ -329,24 +273,20 @@ impl Reactor {
 
     fn on_live(&mut self, connection: &Connection, now_ns: u64) {
         let StepTimes { started_ns, tcp_ns, upgraded_ns } = connection.times;
-        self.connector.succeeded();
-        self.addresses[connection.attempt.subscriber as usize] = connection.stream.local_addr().ok();
-        self.ledger.confirm(connection.attempt.subscriber, now_ns);
-        self.report.established += 1;
-        self.report.last_established_ns = now_ns;
-        let times = &mut self.report.times;
+        let address = connection.stream.local_addr().ok();
+        self.shard.live(connection.attempt.subscriber, started_ns, now_ns, address);
+        let times = &mut self.shard.report.times;
         times.tcp.saturating_record(tcp_ns - started_ns);
         times.upgrade.saturating_record(upgraded_ns - tcp_ns);
         times.socketio.saturating_record(now_ns - upgraded_ns);
-        times.total.saturating_record(now_ns - started_ns);
     }
 
     fn connect_more(&mut self) {
         while self.closing_until_ns.is_none() {
             let now_ns = self.clock.now_ns();
-            let Some(attempt) = self.connector.next(now_ns) else { return };
+            let Some(attempt) = self.shard.connector.next(now_ns) else { return };
             if let Err(error) = self.open(attempt, now_ns) {
-                self.attempt_failed(attempt, &error.into());
+                self.shard.fail(attempt, &error.into(), self.clock.now_ns());
             }
         }
     }
@@ -359,13 +299,13 @@ impl Reactor {
         let connection =
             Connection { stream, session: None, attempt, times, unsent: Vec::new(), emptied_ns: now_ns };
         self.connections[attempt.subscriber as usize] = Some(Box::new(connection));
-        self.counts.open += 1;
+        self.open += 1;
         Ok(())
     }
 
     /// A connection is over: a live one is lost, an attempt failed, a goodbye was answered.
     fn end(&mut self, mut connection: Connection, ended: &Ended) {
-        self.counts.open -= 1;
+        self.open -= 1;
         self.buffered_bytes -= connection.session.as_ref().map_or(0, Session::buffered_bytes);
         // The descriptor is closed with the stream, which takes it out of epoll in any case.
         let _ = self.poll.registry().deregister(&mut connection.stream);
@@ -373,27 +313,10 @@ impl Reactor {
             return;
         }
         if connection.is_live() {
-            self.counts.lost += 1;
-            self.counts.heard -= u64::from(self.heard[connection.attempt.subscriber as usize]);
-            self.ledger.lose(connection.attempt.subscriber, self.clock.now_ns());
-            *self.report.lost_by_cause.entry(ended.cause()).or_default() += 1;
+            self.shard.lose(connection.attempt.subscriber, ended, self.clock.now_ns());
         } else {
-            self.attempt_failed(connection.attempt, ended);
+            self.shard.fail(connection.attempt, ended, self.clock.now_ns());
         }
-    }
-
-    fn attempt_failed(&mut self, attempt: Attempt, ended: &Ended) {
-        let given_up = match self.connector.failed(attempt, self.clock.now_ns()) {
-            AfterFailure::Retry => {
-                self.report.retries += 1;
-                return;
-            }
-            AfterFailure::GiveUp => 1,
-            AfterFailure::GiveUpAll(rest) => 1 + u64::from(rest),
-        };
-        self.counts.failed += given_up;
-        *self.report.failed_by_cause.entry(ended.cause()).or_default() += given_up;
-        self.report.first_failure.get_or_insert_with(|| ended.to_string());
     }
 
     /// Ends what has been silent for too long, by the time up to which everything has been read.
@@ -420,42 +343,6 @@ impl Reactor {
         }
     }
 
-    fn settle(&mut self, read_until_ns: u64, read_up: bool) {
-        let unsent = &mut self.unsent_settled;
-        self.ledger.settle(read_until_ns, read_up, |post| unsent.push_back(post));
-        while let Some(post) = self.unsent_settled.pop_front() {
-            match self.settled.try_send(post) {
-                Ok(()) => {}
-                Err(TrySendError::Full(post)) => {
-                    self.unsent_settled.push_front(post);
-                    return;
-                }
-                Err(TrySendError::Disconnected(_)) => {}
-            }
-        }
-    }
-
-    fn obey(&mut self) {
-        while let Ok(command) = self.inbox.try_recv() {
-            match command {
-                Command::Begin { number, pass, first_judged, begun } => {
-                    self.pass_number = number;
-                    self.pass_run = pass.run;
-                    self.arrivals.begin(pass.base_ns);
-                    self.first_judged = first_judged;
-                    self.ledger.begin(pass);
-                    self.unsent_settled.clear();
-                    self.counts.deliveries = 0;
-                    self.publish();
-                    // Who began the pass waits for it.
-                    let _ = begun.send(());
-                }
-                Command::Cut { posts } => self.ledger.cut(posts),
-                Command::Finish { abort } => self.say_goodbye(abort),
-            }
-        }
-    }
-
     fn say_goodbye(&mut self, abort: bool) {
         let within_ns = if abort { 0 } else { CLOSE_WITHIN_NS };
         self.closing_until_ns = Some(self.clock.now_ns() + within_ns);
@@ -468,31 +355,7 @@ impl Reactor {
         }
     }
 
-    fn publish(&self) {
-        let counters = &self.counters;
-        counters.established.store(self.report.established, Ordering::Relaxed);
-        counters.failed.store(self.counts.failed, Ordering::Relaxed);
-        counters.lost.store(self.counts.lost, Ordering::Relaxed);
-        counters.heard.store(self.counts.heard, Ordering::Relaxed);
-        counters.deliveries.store(self.counts.deliveries, Ordering::Relaxed);
-        counters.outstanding.store(self.ledger.outstanding(), Ordering::Relaxed);
-        let settled = self.ledger.next_deadline_ns().is_none() && self.unsent_settled.is_empty();
-        counters.settled_pass.store(if settled { self.pass_number } else { 0 }, Ordering::Release);
-    }
-
     fn is_finished(&self, now_ns: u64) -> bool {
-        self.closing_until_ns.is_some_and(|until_ns| self.counts.open == 0 || now_ns >= until_ns)
-    }
-
-    fn finish(self) -> EngineReport {
-        EngineReport {
-            ledgers: vec![self.ledger.report(self.first_judged)],
-            connections: self.report,
-            receive_delay: self.arrivals.receive_delay,
-            kernel_stamps: self.config.kernel_stamps && self.arrivals.unstamped == 0,
-            shared_reads: self.arrivals.shared_reads,
-            addresses: self.addresses,
-            clock_jump_ns: self.arrivals.clock_jump_ns,
-        }
+        self.closing_until_ns.is_some_and(|until_ns| self.open == 0 || now_ns >= until_ns)
     }
 }

@@ -83,6 +83,7 @@ fn wrong_usage_is_2_and_names_what_is_wrong() {
         (&["run", "-d", "0s"][..], "`0s` measures nothing"),
         (&["run", "--deadline", "0s"][..], "deadline"),
         (&["run", "--arrivals", "bursty"][..], "poisson"),
+        (&["run", "--driver", "pigeon"][..], "engine, rust_socketio"),
         (&["run", "--body", "{}"][..], "{{marker}}"),
         (&["run", "--header", "nonsense"][..], "colon"),
         (&["run", "--auth", "token"][..], "JSON object"),
@@ -193,7 +194,7 @@ fn what_goes_into_files_is_plain_text() {
     finished.is_healthy();
     for text in [&finished.stdout, &finished.stderr] {
         let control: Vec<char> = text.chars().filter(|c| c.is_control() && *c != '\n').collect();
-        assert_eq!(control, [], "{text}");
+        assert!(control.is_empty(), "{control:?} in {text}");
     }
     assert!(finished.stdout.ends_with("results: out\n"), "{}", finished.stdout);
     for part in ["target: ", "connect: ", "probe: ", "steady: "] {

@@ -6,9 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, helpers included")]
 
 mod bad_targets;
+mod bench;
 mod calibrate;
 mod check;
 mod cli;
+mod driver;
 mod exhaustion;
 mod hostile_targets;
 mod interop;

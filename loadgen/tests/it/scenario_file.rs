@@ -47,6 +47,7 @@ fn a_file_can_say_everything() {
         connect_rate = "100/s"
         connect_timeout = "5s"
         max_message = "64KiB"
+        driver = "engine"
         threads = 2
         timestamps = "user"
         "#,
@@ -88,6 +89,7 @@ fn what_is_wrong_is_named_with_file_line_field_value_and_what_is_allowed() {
         ("in_flight = 70000", &["in_flight", "70000"]),
         ("threads = 0", &["threads", "`0`", "at least 1"]),
         ("arrivals = 'bursty'", &["arrivals", "`bursty`", "poisson", "constant"]),
+        ("driver = 'pigeon'", &["driver", "`pigeon`", "engine", "rust_socketio"]),
         ("timestamps = 'gps'", &["timestamps", "`gps`", "kernel", "user"]),
         ("max_message = '1 parsec'", &["max_message", "`1 parsec`", "64KiB"]),
         ("post_path = 'feed'", &["post_path", "`feed`", "starts with `/`"]),

@@ -1,7 +1,7 @@
 //! The verdict with its reasons, and the scenario in one line.
 
 use super::layout::{Page, Paint, clean};
-use crate::run_result::{ArrivalLaw, ScenarioRecord, Timestamps};
+use crate::run_result::{ArrivalLaw, Driver, ScenarioRecord, Timestamps};
 use crate::units::{count, counted, duration, flag_duration, number};
 use crate::{Quantile, RunResult, Status};
 
@@ -78,7 +78,7 @@ fn scenario(result: &RunResult) -> Vec<String> {
         Timestamps::User => "user",
     };
     let posts = if scenario.rate_per_s == 1.0 { "post/s" } else { "posts/s" };
-    vec![
+    let mut parts = vec![
         counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
         format!(
             "{} {posts} {arrivals} for {}",
@@ -87,8 +87,12 @@ fn scenario(result: &RunResult) -> Vec<String> {
         ),
         format!("seed {}", result.seed),
         format!("ts={clock}"),
-        target(scenario),
-    ]
+    ];
+    if scenario.driver == Driver::RustSocketio {
+        parts.push("driver rust_socketio".to_owned());
+    }
+    parts.push(target(scenario));
+    parts
 }
 
 fn target(scenario: &ScenarioRecord) -> String {

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::*;
 use crate::quantile::new_histogram;
-use crate::run_result::{ArrivalLaw, Deliveries, Posts, Timestamps};
+use crate::run_result::{ArrivalLaw, Deliveries, Driver, Posts, Timestamps};
 use crate::sample::{self, arbitrary};
 use crate::{LatencySummary, Quantile, Status};
 
@@ -144,6 +144,14 @@ fn one_of_each_is_singular() {
     assert!(text.starts_with("PASS  the only delivery arrived within 5.00 ms; nothing was lost\n"), "{text}");
     assert!(text.contains("1 subscriber, 1 post/s poisson for 30s"), "{text}");
     assert!(text.contains("n/a: 1 post; p50"), "{text}");
+}
+
+#[test]
+fn a_driver_that_is_not_the_engine_is_named() {
+    let mut run = sample::run();
+    assert!(!plain(&run).contains("driver"));
+    run.scenario.driver = Driver::RustSocketio;
+    assert!(plain(&run).contains("driver rust_socketio"), "{}", plain(&run));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::shortage::failed_for_want;
 use super::{Bound, Check, Finding, Label, Unit};
 use crate::evidence::Hiccups;
 use crate::quantile::{decode, effective_samples_needed, is_supported, value_at};
-use crate::run_result::{ArrivalLaw, Timestamps};
+use crate::run_result::{ArrivalLaw, Driver, Timestamps};
 use crate::stats::anderson_darling::CRITICAL_1_PERCENT;
 use crate::units::{count, counted, duration, number, percent, short_duration};
 use crate::{LatencySummary, Quantile, RunResult};
@@ -150,8 +150,11 @@ fn receive_delay(run: &RunResult, checks: &mut Vec<Check>) {
             )
         });
         if !stamped && run.latency_ns.delivery.count > 0 {
-            check.remedy =
-                Some("ts=user knows nothing of the wait in the kernel: use --timestamps kernel".to_owned());
+            let remedy = match run.scenario.driver {
+                Driver::Engine => "--timestamps kernel",
+                Driver::RustSocketio => "--driver engine",
+            };
+            check.remedy = Some(format!("ts=user knows nothing of the wait in the kernel: use {remedy}"));
         }
         checks.push(check);
     }
@@ -403,11 +406,12 @@ fn floor(run: &RunResult, checks: &mut Vec<Check>) -> Option<Finding> {
 fn calibrate_command(run: &RunResult) -> String {
     let scenario = &run.scenario;
     let (subscribers, rate, threads) = (scenario.subscribers, scenario.rate_per_s, scenario.threads);
-    let timestamps = match run.timestamps {
-        Timestamps::Kernel => "",
-        Timestamps::User => " --timestamps user",
+    let reader = match (scenario.driver, run.timestamps) {
+        (Driver::Engine, Timestamps::Kernel) => "",
+        (Driver::Engine, Timestamps::User) => " --timestamps user",
+        (Driver::RustSocketio, _) => " --driver rust_socketio",
     };
-    format!("feedmark calibrate -c {subscribers} -r {rate}/s --threads {threads}{timestamps}")
+    format!("feedmark calibrate -c {subscribers} -r {rate}/s --threads {threads}{reader}")
 }
 
 fn warm_up(run: &RunResult, checks: &mut Vec<Check>) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::evidence::Drift;
-use crate::run_result::{ArrivalLaw, Timestamps};
+use crate::run_result::{ArrivalLaw, Driver, Timestamps};
 use crate::sample::{self, arbitrary};
 use crate::{Quantile, RunResult, Status};
 
@@ -164,6 +164,18 @@ fn what_was_not_measured_neither_passes_nor_trips() {
     assert_eq!(hints.len(), 3);
     let command = "`feedmark calibrate -c 1000 -r 20/s --threads 1 --timestamps user`";
     assert!(hints[2].contains(command) && hints[2].contains("--body"), "{hints:?}");
+}
+
+#[test]
+fn a_driver_without_kernel_stamps_is_not_told_to_use_them() {
+    let run = judged(|run| {
+        run.evidence.floor = None;
+        run.timestamps = Timestamps::User;
+        run.scenario.driver = Driver::RustSocketio;
+    });
+    let hints: Vec<&str> = run.validity.iter().filter_map(|check| check.remedy.as_deref()).collect();
+    assert!(hints[0].ends_with("use --driver engine"), "{hints:?}");
+    assert!(hints[2].contains("--threads 1 --driver rust_socketio`"), "{hints:?}");
 }
 
 /// The worse of the limits counts: a slow target may be measured by a slower generator.
