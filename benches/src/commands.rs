@@ -29,6 +29,9 @@ pub enum Command {
 }
 
 impl Commands {
+    /// Token of the commands beside subscribers, which have their index.
+    pub const TOKEN: u64 = u64::MAX;
+
     /// Listens to stdin, and to a timer if there is one.
     ///
     /// # Errors

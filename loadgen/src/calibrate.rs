@@ -30,7 +30,7 @@ use host::{ClockFacts, HostLimits, Sleeps};
 /// Raised when a field changes its meaning or disappears; additions keep it.
 const SCHEMA_VERSION: u32 = 1;
 /// Posts in flight, to see what the subscribers can take.
-const IN_FLIGHT_TOGETHER: u16 = 64;
+pub(crate) const IN_FLIGHT_TOGETHER: u16 = 64;
 
 /// What this host can resolve.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -60,8 +60,8 @@ pub struct Calibration {
     /// The most that null target and subscribers managed together, one post after the other: a write and a read
     /// for each delivery; `null` if it could not be seen.
     pub deliveries_per_s_max: Option<f64>,
-    /// The same with 64 posts in flight, which the target writes together: what the subscribers can take; `null`
-    /// if it could not be seen.
+    /// The same with 64 posts in flight, of which the target writes together what arrives together: what the
+    /// subscribers can take; `null` if it could not be seen.
     pub deliveries_per_s_together_max: Option<f64>,
     /// First byte of the POST - intended time.
     pub send_lag: QuantilesNs,

@@ -8,6 +8,7 @@
 pub mod evidence;
 pub mod files;
 pub mod hdr_files;
+pub mod metric;
 pub mod quantile;
 pub mod run_result;
 #[cfg(any(test, feature = "sample"))]

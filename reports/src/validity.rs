@@ -7,7 +7,10 @@
 //! Invariant: a pure function of the result: a stored run is judged again without measuring.
 
 mod checks;
+mod comparison;
+mod generator;
 mod shortage;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -43,7 +43,7 @@ pub struct ServerArgs {
     /// Port to listen on; 0 takes any free one, which is printed
     #[arg(long, env = "FEEDMARK_TARGET_PORT", default_value_t = 8080)]
     port: u16,
-    /// Threads that serve [default: one for every two cores]
+    /// Threads that serve [default: one per core]
     #[arg(long, env = "FEEDMARK_TARGET_WORKER_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     worker_threads: Option<u16>,
     /// Where posts and users live
@@ -146,9 +146,11 @@ impl ServerArgs {
         // A process that has logging set up keeps its own.
         let _ = subscriber.with(lines).try_init();
         raise_descriptor_limit();
-        let threads = self.worker_threads.map_or_else(default_worker_threads, usize::from);
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(threads).enable_all().build().map_err(CliError::Start)?;
+        if let Some(threads) = self.worker_threads {
+            builder.worker_threads(usize::from(threads));
+        }
+        let runtime = builder.enable_all().build().map_err(CliError::Start)?;
         let outcome = runtime.block_on(self.listen_and_serve());
         // A read of standard input cannot be taken back, so the runtime does not wait for it.
         runtime.shutdown_timeout(RUNTIME_GRACE);
@@ -193,12 +195,6 @@ impl ServerArgs {
             truth_log_lines_max: self.truth_log_max_lines,
         }
     }
-}
-
-/// Writes to sockets are the kernel's work, which needs cores of its own, and so do the store and the clients of a shared
-/// host: on two cores one worker costs less per delivery than two and delivers more (docs/performance.md).
-fn default_worker_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {

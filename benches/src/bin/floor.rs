@@ -27,8 +27,6 @@ use nix::sys::time::TimeSpec;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Fewer sockets than this are worth a pause, if there is one.
 const FEW_EVENTS: usize = 64;
-/// Token of the commands; subscribers have their index.
-const COMMANDS: u64 = u64::MAX;
 
 /// The floor: bare epoll + recv subscribers of a Socket.IO feed that account for nothing.
 #[derive(Parser)]
@@ -63,7 +61,7 @@ fn run(options: &Options) -> anyhow::Result<u64> {
         epoll.add(stream, EpollEvent::new(interest, index as u64)).context("epoll_ctl")?;
     }
     let commands = Commands::listen(options.subscribers.seconds)?;
-    epoll.add(&commands, EpollEvent::new(EpollFlags::EPOLLIN, COMMANDS)).context("epoll_ctl")?;
+    epoll.add(&commands, EpollEvent::new(EpollFlags::EPOLLIN, Commands::TOKEN)).context("epoll_ctl")?;
     receive(options, &epoll, &subscribers, &commands)
 }
 
@@ -87,7 +85,7 @@ fn receive(
         count.waits += 1;
         for event in &events[..ready] {
             match event.data() {
-                COMMANDS => match commands.take()? {
+                Commands::TOKEN => match commands.take()? {
                     Command::End => return count.report(subscribers.len()),
                     Command::Restart => count.restart()?,
                 },

@@ -13,9 +13,6 @@ use feedmark_benches::count::Count;
 use feedmark_benches::ring::{Received, Ring};
 use feedmark_benches::subscriber;
 
-/// Token of the commands; subscribers have their index.
-const COMMANDS: u64 = u64::MAX;
-
 /// The floor with io_uring: multishot receives into provided buffers.
 #[derive(Parser)]
 struct Options {
@@ -44,7 +41,7 @@ fn run(options: &Options) -> anyhow::Result<u64> {
     for (index, stream) in subscribers.iter().enumerate() {
         ring.receive(stream, index as u64).context("io_uring_enter")?;
     }
-    ring.watch(&commands, COMMANDS).context("io_uring_enter")?;
+    ring.watch(&commands, Commands::TOKEN).context("io_uring_enter")?;
     receive(options, &mut ring, &subscribers, &commands)
 }
 
@@ -61,12 +58,12 @@ fn receive(
         count.waits += 1;
         while let Some(completion) = ring.take() {
             let (token, armed) = (completion.token, completion.armed);
-            if token == COMMANDS {
+            if token == Commands::TOKEN {
                 match commands.take()? {
                     Command::End => return count.report(subscribers.len()),
                     Command::Restart => count.restart()?,
                 }
-                ring.watch(commands, COMMANDS).context("io_uring_enter")?;
+                ring.watch(commands, Commands::TOKEN).context("io_uring_enter")?;
                 continue;
             }
             let stream = &subscribers[token as usize];

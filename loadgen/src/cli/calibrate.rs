@@ -11,7 +11,7 @@ use feedmark_reports::validity::Label;
 use feedmark_reports::{Quantile, Status};
 
 use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve_without};
-use crate::calibrate::{self, Calibration, QuantilesNs, Resolves};
+use crate::calibrate::{self, Calibration, IN_FLIGHT_TOGETHER, QuantilesNs, Resolves};
 use crate::floor::Store;
 use crate::interrupt;
 use crate::settings::Settings;
@@ -185,7 +185,7 @@ fn measured(calibration: &Calibration) -> Vec<(&'static str, String)> {
         "greatest rate",
         match (calibration.deliveries_per_s_max, calibration.deliveries_per_s_together_max) {
             (Some(alone), Some(together)) => format!(
-                "{} deliveries/s post by post, {} where 64 posts are written together",
+                "{} deliveries/s post by post, {} with {IN_FLIGHT_TOGETHER} posts in flight, written together",
                 count(alone as u64),
                 count(together as u64)
             ),
