@@ -4,6 +4,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::scenario::{Driver, Scenario, ScenarioError};
+use crate::source::LocalPorts;
 
 /// Descriptors beside the sockets: epoll instances, pipes, files, the library's own.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -51,7 +52,7 @@ impl Limits {
             descriptors_max: hard,
             cpus: available_cpus(),
             memory_available_bytes: memory_available().unwrap_or(u64::MAX),
-            ports: ephemeral_ports().unwrap_or(28_232),
+            ports: LocalPorts::read().map_or(28_232, LocalPorts::count),
         })
     }
 
@@ -163,10 +164,4 @@ pub fn available_cpus() -> u32 {
 fn memory_available() -> Option<u64> {
     use procfs::Current as _;
     procfs::Meminfo::current().ok()?.mem_available
-}
-
-fn ephemeral_ports() -> Option<u64> {
-    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-    let (low, high) = range.trim().split_once(char::is_whitespace)?;
-    Some(high.trim().parse::<u64>().ok()?.saturating_sub(low.parse().ok()?) + 1)
 }

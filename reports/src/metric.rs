@@ -314,7 +314,9 @@ impl FromStr for Metric {
         };
         match second {
             None => Ok(alone),
-            Some((at, second)) => Err(wrong(at, format!("`{second}` is one word too many: `{word}` stands alone"))),
+            Some((at, second)) => {
+                Err(wrong(at, format!("`{second}` is one word too many: `{word}` stands alone")))
+            }
         }
     }
 }
@@ -333,7 +335,8 @@ fn parse_rank(at: usize, word: &str) -> Result<Rank, MetricError> {
     let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let written_plainly = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let percentile: f64 = digits.parse().map_err(|_| refused())?;
-    let allowed = written_plainly && decimals <= PERCENTILE_DECIMALS_MAX && percentile > 0.0 && percentile < 100.0;
+    let allowed =
+        written_plainly && decimals <= PERCENTILE_DECIMALS_MAX && percentile > 0.0 && percentile < 100.0;
     if allowed { Ok(Rank::Quantile(percentile / 100.0)) } else { Err(refused()) }
 }
 
@@ -365,11 +368,12 @@ mod tests {
     #[test]
     fn every_name_is_parsed_as_it_is_printed() {
         let ranks = ["p50", "p99", "p99.9", "p99.9999", "p0.1", "max"];
-        let latencies = Series::ALL.iter().flat_map(|series| ranks.map(|rank| format!("{} {rank}", series.name())));
+        let latencies =
+            Series::ALL.iter().flat_map(|series| ranks.map(|rank| format!("{} {rank}", series.name())));
         let counts = Count::ALL.iter().map(|count| count.name().to_owned());
-        let sides = Side::ALL.iter().flat_map(|side| {
-            [CPU_PER_MILLION, PEAK_MEMORY].map(|what| format!("{} {what}", side.name()))
-        });
+        let sides = Side::ALL
+            .iter()
+            .flat_map(|side| [CPU_PER_MILLION, PEAK_MEMORY].map(|what| format!("{} {what}", side.name())));
         for name in latencies.chain(counts).chain(sides).chain([COMPLETENESS.to_owned()]) {
             assert_eq!(name.parse::<Metric>().unwrap().to_string(), name);
         }

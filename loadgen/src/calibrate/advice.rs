@@ -57,7 +57,7 @@ fn open_files(limits: &HostLimits, wanted: u64) -> Option<Advice> {
 }
 
 fn local_ports(limits: &HostLimits, wanted: u64) -> Option<Advice> {
-    let ports = limits.ports()?;
+    let ports = limits.local_ports?.count();
     let (first, last) = PORTS_WANTED;
     (ports < wanted && ports < last - first).then(|| Advice {
         reason: format!(
@@ -110,12 +110,13 @@ mod tests {
 
     use super::*;
     use crate::settings::Settings;
+    use crate::source::LocalPorts;
 
     fn commands(change: impl FnOnce(&mut HostLimits, &mut ClockFacts)) -> Vec<String> {
         let mut limits = HostLimits {
             open_files_soft: 1024,
             open_files_hard: 1 << 20,
-            local_ports: Some((32_768, 60_999)),
+            local_ports: Some(LocalPorts(32_768, 60_999)),
             somaxconn: Some(4096),
             tcp_max_syn_backlog: Some(128),
             tcp_syncookies: Some(true),
@@ -147,7 +148,7 @@ mod tests {
     fn what_limits_is_told_as_a_command() {
         assert_eq!(commands(|limits, _| limits.open_files_hard = 4096), ["ulimit -n 65536"]);
         assert_eq!(
-            commands(|limits, _| limits.local_ports = Some((60_000, 60_999))),
+            commands(|limits, _| limits.local_ports = Some(LocalPorts(60_000, 60_999))),
             ["sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\""]
         );
         assert_eq!(commands(|limits, _| limits.somaxconn = Some(128)), ["sysctl -w net.core.somaxconn=4096"]);

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::RunClock;
+use crate::source::LocalPorts;
 
 /// Readings of which one's cost is the mean.
 const READINGS: u64 = 100_000;
@@ -88,7 +89,7 @@ pub struct HostLimits {
     /// Open files, hard limit.
     pub open_files_hard: u64,
     /// First and last local port (`net.ipv4.ip_local_port_range`).
-    pub local_ports: Option<(u64, u64)>,
+    pub local_ports: Option<LocalPorts>,
     /// Connections that may wait to be accepted (`net.core.somaxconn`).
     pub somaxconn: Option<u64>,
     /// Connections that may wait for the end of their handshake (`net.ipv4.tcp_max_syn_backlog`).
@@ -110,9 +111,7 @@ impl HostLimits {
         Self {
             open_files_soft,
             open_files_hard,
-            local_ports: first_line(Path::new("/proc/sys/net/ipv4/ip_local_port_range"))
-                .as_deref()
-                .and_then(port_range),
+            local_ports: LocalPorts::read(),
             somaxconn: setting("core/somaxconn"),
             tcp_max_syn_backlog: setting("ipv4/tcp_max_syn_backlog"),
             tcp_syncookies: setting("ipv4/tcp_syncookies").map(|mode| mode > 0),
@@ -120,16 +119,6 @@ impl HostLimits {
             cpu_governor: first_line(Path::new("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         }
     }
-
-    /// Local ports of one source address.
-    pub fn ports(&self) -> Option<u64> {
-        self.local_ports.map(|(first, last)| last.saturating_sub(first) + 1)
-    }
-}
-
-fn port_range(text: &str) -> Option<(u64, u64)> {
-    let (first, last) = text.split_once(char::is_whitespace)?;
-    Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
 }
 
 fn first_line(path: &Path) -> Option<String> {
@@ -149,17 +138,5 @@ mod tests {
         assert!(facts.reading_ns > 0.0);
         assert!(matches!(facts.pairing_error_p99_ns, Quantile::Ns(_)));
         assert!(matches!(Sleeps::measure(clock).late_p99_ns, Quantile::Ns(ns) if ns > 0));
-    }
-
-    #[test]
-    fn port_ranges() {
-        for (text, expected) in [
-            ("32768\t60999", Some((32_768, 60_999))),
-            ("1024 65535", Some((1024, 65_535))),
-            ("1024", None),
-            ("a b", None),
-        ] {
-            assert_eq!(port_range(text), expected, "{text:?}");
-        }
     }
 }

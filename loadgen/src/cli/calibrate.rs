@@ -15,6 +15,7 @@ use crate::calibrate::{self, Calibration, IN_FLIGHT_TOGETHER, QuantilesNs, Resol
 use crate::floor::Store;
 use crate::interrupt;
 use crate::settings::Settings;
+use crate::source::LocalPorts;
 
 #[derive(Debug, Args)]
 pub(super) struct CalibrateArgs {
@@ -255,7 +256,7 @@ fn of_the_host(calibration: &Calibration) -> Vec<(&'static str, String)> {
             "local ports",
             format!(
                 "{} per source address: as many subscribers to another host, more on loopback",
-                setting(limits.ports())
+                setting(limits.local_ports.map(LocalPorts::count))
             ),
         ),
         (

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connector::Attempt;
 use crate::limits::{describe_system, shortage};
-use crate::source::Source;
+use crate::source::{LocalPorts, Source};
 
 /// Replies (pongs) that may wait for a target that does not read.
 const UNSENT_BYTES_MAX: usize = 256 * 1024;
@@ -141,11 +141,12 @@ fn describe_io(error: &io::Error) -> String {
 pub(super) struct Dialer {
     target: SocketAddr,
     source: Source,
+    local_ports: Option<LocalPorts>,
 }
 
 impl Dialer {
     pub(super) fn new(target: SocketAddr) -> Self {
-        Self { target, source: Source::default() }
+        Self { target, source: Source::default(), local_ports: LocalPorts::read() }
     }
 
     /// Starts to connect.
@@ -165,6 +166,10 @@ impl Dialer {
         let socket = Socket::new(Domain::for_address(self.target), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
+        if let Some(ports) = self.local_ports {
+            // An older kernel finds a port, too, only later.
+            let _ = ports.open_to(&socket);
+        }
         if let Some(source) = source {
             socket.bind(&source.into())?;
         }
