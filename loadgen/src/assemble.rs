@@ -5,13 +5,15 @@ mod evidence;
 mod ledger;
 mod per_post;
 mod rows;
+mod thresholds;
 
 use std::sync::Arc;
 
 use feedmark_core::recorder::Recorder;
 use feedmark_reports::evidence::Floor;
 use feedmark_reports::run_result::{
-    ConnectTimes, Connections, Host, Phase, Posts, Resources, SCHEMA_VERSION, Timestamps, Warmup,
+    ConnectTimes, Connections, Host, Phase, Posts, Resources, SCHEMA_VERSION, ScenarioRecord, Timestamps,
+    Warmup,
 };
 use feedmark_reports::{LatencySummary, RunResult, Status, Verdict};
 use sha2::{Digest as _, Sha256};
@@ -21,7 +23,7 @@ use crate::hiccups::Hiccups;
 use crate::host_watch::HostReport;
 use crate::limits::Limits;
 use crate::observer::{Mark, Observed};
-use crate::pass::PassOutcome;
+use crate::pass::{PassOutcome, Stop, Stopped};
 use crate::scenario::Scenario;
 use crate::writers::{PostError, PostRecord};
 use ledger::LedgerOfRun;
@@ -112,6 +114,7 @@ pub fn assemble(
     let record = scenario.record();
     let connections = connections(scenario, &observations);
     let rows = rows::rows(&observations, &ledger);
+    let counted = thresholds::counted(scenario, &observations, &ledger);
     let beyond = ledger.steady.late + ledger.steady.missing;
     let evidence = evidence::evidence(scenario, &observations, beyond);
     let (warmup_deliveries, deliveries) = (ledger.warmup, ledger.steady);
@@ -130,7 +133,11 @@ pub fn assemble(
         verdict: Verdict { status: Status::Unresolved, reasons: Vec::new() },
         validity: Vec::new(),
         findings: Vec::new(),
-        interrupted: pass.stopped_ns.is_some(),
+        interrupted: matches!(pass.stopped, Some(Stopped { why: Stop::Interrupted, .. })),
+        aborted: match pass.stopped {
+            Some(Stopped { why: Stop::Aborted(reason), .. }) => Some(reason),
+            _ => None,
+        },
         unjudged_posts: u64::from(pass.unjudged),
         target_ended,
         scenario_hash: scenario_hash(&record, scenario.seed),
@@ -149,7 +156,9 @@ pub fn assemble(
         fanout: per_post.fanout(),
         evidence,
         resources: Resources { generator, target: used.next() },
+        thresholds: Vec::new(),
     };
+    result.thresholds = thresholds::judge(scenario, &result, &counted);
     result.judge();
     let series = SeriesOfRun {
         base_ns: pass.base_ns,
@@ -206,9 +215,11 @@ fn connections(scenario: &Scenario, observations: &Observations) -> Connections 
     }
 }
 
-fn scenario_hash(record: &feedmark_reports::run_result::ScenarioRecord, seed: u64) -> String {
+fn scenario_hash(record: &ScenarioRecord, seed: u64) -> String {
+    // What a run has to keep to changes nothing in what it does.
+    let work = ScenarioRecord { thresholds: Vec::new(), ..record.clone() };
     // serde_json keeps the order of the fields, so equal scenarios are equal bytes.
-    let canonical = serde_json::json!({ "scenario": record, "seed": seed }).to_string();
+    let canonical = serde_json::json!({ "scenario": work, "seed": seed }).to_string();
     Sha256::digest(canonical.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use feedmark_core::ledger::SettledPost;
 use feedmark_core::recorder::Recorder;
+use feedmark_reports::metric::{Metric, Series};
 use feedmark_reports::quantile::new_histogram;
 use feedmark_reports::stats::ols;
+use feedmark_reports::threshold::Threshold;
 
 use crate::mutant::{Mutant, active};
 use crate::writers::PostRecord;
@@ -34,28 +36,81 @@ pub struct PostTimes {
     pub slope_ns_per_rank: Option<f64>,
 }
 
+impl PostTimes {
+    /// Owed pairs that did not arrive in time.
+    pub fn untimely(&self) -> u32 {
+        self.owed - self.delivered
+    }
+}
+
+/// The posts that every shard has settled, by sequence.
+#[derive(Debug, Default)]
+pub struct SettledPosts {
+    /// When each reached its subscribers.
+    pub times: Vec<PostTimes>,
+    /// Thresholds of delivery latency, whose limits can lie anywhere.
+    limits: Vec<Threshold>,
+    /// Deliveries within each of the limits, post by post.
+    within: Vec<u32>,
+}
+
+impl SettledPosts {
+    fn new(thresholds: &[Threshold]) -> Self {
+        let of_deliveries =
+            |threshold: &&Threshold| matches!(threshold.metric, Metric::Latency(Series::Delivery, _));
+        let limits = thresholds.iter().filter(of_deliveries).copied().collect();
+        Self { limits, ..Self::default() }
+    }
+
+    /// How far a post is a miss, from 0 to 1: the share of its owed pairs that the threshold has to do without. `None`
+    /// if nothing of it was owed, or if `series` is not one of deliveries.
+    pub fn miss(&self, threshold: &Threshold, series: Series, seq: usize) -> Option<f64> {
+        let times = self.times.get(seq).filter(|times| times.owed > 0)?;
+        let everyone = times.delivered == times.owed;
+        let kept = match series {
+            Series::Delivery => {
+                let limit = self.limits.iter().position(|limit| limit == threshold)?;
+                let within = self.within[seq * self.limits.len() + limit];
+                return Some(f64::from(times.owed - within) / f64::from(times.owed));
+            }
+            Series::FirstDelivery => times.delivered > 0 && threshold.holds_ns(times.first_ns),
+            Series::FullFanout => everyone && threshold.holds_ns(times.last_ns),
+            Series::Spread => everyone && threshold.holds_ns(times.last_ns - times.first_ns),
+            _ => return None,
+        };
+        Some(if kept { 0.0 } else { 1.0 })
+    }
+
+    fn push(&mut self, times: PostTimes, sorted_ns: &[u64]) {
+        self.times.push(times);
+        let within = |limit: &Threshold| sorted_ns.partition_point(|&ns| limit.holds_ns(ns)) as u32;
+        self.within.extend(self.limits.iter().map(within));
+    }
+}
+
 /// Collects one pass.
 pub struct Collector {
     shards: usize,
     offsets_ns: Arc<[u64]>,
     first_judged: u32,
     delivery: Recorder,
-    posts: Vec<PostTimes>,
-    /// Posts from `posts.len()` on that some shards have settled: how many, and what they said.
+    settled: SettledPosts,
+    /// Posts from `settled.times.len()` on that some shards have settled: how many, and what they said.
     pending: VecDeque<(usize, Vec<u64>, u32)>,
     /// For [`Collector::mistake_actual_for_intended`] alone.
     kept: Vec<Vec<u64>>,
 }
 
 impl Collector {
-    /// Collects from this many shards; latencies are recorded from post `first_judged` on.
-    pub fn new(shards: usize, offsets_ns: Arc<[u64]>, first_judged: u32) -> Self {
+    /// Collects from this many shards; latencies are recorded from post `first_judged` on, and held against the
+    /// limits of `thresholds`.
+    pub fn new(shards: usize, offsets_ns: Arc<[u64]>, first_judged: u32, thresholds: &[Threshold]) -> Self {
         Self {
             shards,
             offsets_ns,
             first_judged,
             delivery: Recorder::new(&new_histogram()),
-            posts: Vec::new(),
+            settled: SettledPosts::new(thresholds),
             pending: VecDeque::new(),
             kept: Vec::new(),
         }
@@ -63,7 +118,7 @@ impl Collector {
 
     /// Takes what one shard settled.
     pub fn take(&mut self, settled: SettledPost) {
-        let index = settled.seq as usize - self.posts.len();
+        let index = settled.seq as usize - self.settled.times.len();
         if index >= self.pending.len() {
             self.pending.resize_with(index + 1, Default::default);
         }
@@ -83,7 +138,7 @@ impl Collector {
     }
 
     fn record(&mut self, mut latencies_ns: Vec<u64>, owed: u32) {
-        let seq = self.posts.len();
+        let seq = self.settled.times.len();
         if seq >= self.first_judged as usize {
             let hidden = |ns: u64| active(Mutant::NonPositiveDropped) && ns < 1_000_000;
             for &latency_ns in latencies_ns.iter().filter(|&&ns| !hidden(ns)) {
@@ -99,7 +154,7 @@ impl Collector {
             latencies_ns.get(rank - 1).copied()
         };
         let by_rank = (0..).zip(&latencies_ns).map(|(rank, &ns)| (f64::from(rank), ns as f64));
-        self.posts.push(PostTimes {
+        let times = PostTimes {
             owed,
             delivered: latencies_ns.len() as u32,
             first_ns: latencies_ns.first().copied().unwrap_or_default(),
@@ -108,7 +163,8 @@ impl Collector {
             reach_90_ns: reach(0.9),
             reach_99_ns: reach(0.99),
             slope_ns_per_rank: ols::line(by_rank).map(|line| line.slope),
-        });
+        };
+        self.settled.push(times, &latencies_ns);
     }
 
     /// Latencies count from the actual sends, if that mutant is active.
@@ -126,9 +182,14 @@ impl Collector {
         }
     }
 
+    /// What every shard has settled so far.
+    pub fn settled(&self) -> &SettledPosts {
+        &self.settled
+    }
+
     /// Posts that every shard has settled, and the series of their deliveries.
-    pub fn finish(self) -> (Vec<PostTimes>, Recorder) {
-        (self.posts, self.delivery)
+    pub fn finish(self) -> (SettledPosts, Recorder) {
+        (self.settled, self.delivery)
     }
 }
 
@@ -142,13 +203,13 @@ mod tests {
 
     #[test]
     fn a_post_is_taken_up_when_every_shard_has_settled_it() {
-        let mut collector = Collector::new(2, vec![0, 500_000_000, 1_500_000_000].into(), 1);
+        let mut collector = Collector::new(2, vec![0, 500_000_000, 1_500_000_000].into(), 1, &[]);
         collector.take(settled(0, &[10], 1));
         collector.take(settled(1, &[30, 20], 2));
         collector.take(settled(2, &[5], 1));
         collector.take(settled(0, &[7], 2));
         collector.take(settled(1, &[], 1));
-        let (posts, mut delivery) = collector.finish();
+        let (SettledPosts { times: posts, .. }, mut delivery) = collector.finish();
         let expected = [
             PostTimes {
                 owed: 3,
@@ -174,13 +235,35 @@ mod tests {
 
     #[test]
     fn a_post_is_described_by_its_arrivals_in_order() {
-        let mut collector = Collector::new(1, vec![0].into(), 0);
+        let mut collector = Collector::new(1, vec![0].into(), 0, &[]);
         let latencies_ns: Vec<u64> = (1..=200).rev().map(|rank| 1_000 + 20 * rank).collect();
         collector.take(settled(0, &latencies_ns, 200));
-        let (posts, _) = collector.finish();
+        let (SettledPosts { times: posts, .. }, _) = collector.finish();
         assert_eq!((posts[0].first_ns, posts[0].last_ns), (1_020, 5_000));
         let reach = (posts[0].reach_50_ns, posts[0].reach_90_ns, posts[0].reach_99_ns);
         assert_eq!(reach, (Some(3_000), Some(4_600), Some(4_960)));
         assert!((posts[0].slope_ns_per_rank.unwrap() - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_post_is_a_miss_by_what_the_limit_allows() {
+        let limits = ["delivery p99 < 20ns", "delivery p50 <= 20ns", "first_delivery p50 <= 10ns"];
+        let more = ["full_fanout p50 < 1ms", "spread p50 < 20ns", "service_time p50 < 1ms"];
+        let thresholds: Vec<Threshold> =
+            limits.iter().chain(&more).map(|text| text.parse().unwrap()).collect();
+        let mut collector = Collector::new(1, vec![0, 1, 2].into(), 0, &thresholds);
+        collector.take(settled(0, &[30, 10, 20], 4));
+        collector.take(settled(1, &[19, 10], 2));
+        collector.take(settled(2, &[], 0));
+        let misses = |seq| {
+            let of = |threshold: &Threshold| match threshold.metric {
+                Metric::Latency(series, _) => collector.settled().miss(threshold, series, seq),
+                _ => unreachable!(),
+            };
+            thresholds.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(misses(0), [Some(0.75), Some(0.5), Some(0.0), Some(1.0), Some(1.0), None]);
+        assert_eq!(misses(1), [Some(0.0), Some(0.0), Some(0.0), Some(0.0), Some(0.0), None]);
+        assert_eq!(misses(2), [None; 6]);
     }
 }

@@ -2,6 +2,7 @@
 
 use feedmark_reports::units::{count, counted, short_duration};
 
+use crate::interrupt;
 use crate::narrator::Narrator;
 use crate::pass::PassProgress;
 use crate::scenario::Scenario;
@@ -25,6 +26,11 @@ impl<'a> Commentary<'a> {
         Self { scenario, narrator, since_ns: 0, since_deliveries: 0, deliveries_per_s: 0, stop_told: false }
     }
 
+    /// Says why the run is about to end itself.
+    pub fn ends(&self, why: &str) {
+        self.narrator.note(why);
+    }
+
     /// Says where the pass stands; cheap enough for every turn of a loop.
     pub fn tell(&mut self, progress: &PassProgress) {
         let scenario = self.scenario;
@@ -46,8 +52,9 @@ impl<'a> Commentary<'a> {
         if progress.stopped_ns.is_some() && !self.stop_told {
             self.stop_told = true;
             let deadline = short_duration(scenario.deadline_ns);
+            let how = if interrupt::stop_asked() { "again" } else { "twice" };
             self.narrator
-                .note(&format!("stopping: what is out has {deadline} to arrive; Ctrl-C again to end now"));
+                .note(&format!("stopping: what is out has {deadline} to arrive; Ctrl-C {how} to end now"));
         }
         self.narrator.enter(name, (until_ns - from_ns) / MS_NS);
         let done_ms = (progress.elapsed_ns.clamp(from_ns, until_ns) - from_ns) / MS_NS;

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use feedmark_core::ledger::{LedgerReport, Pass, SettledPost};
+use feedmark_core::ledger::{Faults, LedgerReport, Pass, SettledPost};
 use feedmark_core::recorder::Recorder;
 use feedmark_core::session::SessionSpec;
 use feedmark_reports::quantile::new_histogram;
@@ -95,6 +95,7 @@ pub struct Counters {
 enum Command {
     Begin { number: u32, pass: Pass, first_judged: u32, begun: SyncSender<()> },
     Cut { posts: u32 },
+    Count { first: u32, missing_until: u32, faults: SyncSender<Faults> },
     Finish { abort: bool },
 }
 
@@ -272,6 +273,13 @@ impl Engine {
     /// Accounts for the first `posts` posts only.
     pub fn cut(&self, posts: u32) {
         self.tell(|| Command::Cut { posts });
+    }
+
+    /// Asks every shard for [`feedmark_core::ledger::Ledger::faults`]; there are [`Engine::shards`] answers.
+    pub fn count_faults(&self, first: u32, missing_until: u32) -> Receiver<Faults> {
+        let (faults, answers) = sync_channel(self.reactors.len());
+        self.tell(|| Command::Count { first, missing_until, faults: faults.clone() });
+        answers
     }
 
     /// The next settled post of any shard, waited for at most this long.

@@ -33,4 +33,6 @@ pub mod target;
 pub mod template;
 pub mod units;
 pub mod urgency;
+pub mod watch;
+pub mod windows;
 pub mod writers;

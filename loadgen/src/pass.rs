@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use feedmark_core::ledger::Pass;
 use feedmark_core::recorder::Recorder;
+use feedmark_reports::threshold::Threshold;
 
 use crate::clock::RunClock;
-use crate::collector::{Collector, PostTimes};
+use crate::collector::{Collector, SettledPosts};
 use crate::engine::{Engine, Totals};
 use crate::interrupt;
 use crate::pacer::Pacer;
@@ -29,16 +30,59 @@ pub struct PassOutcome {
     pub scheduled: u32,
     /// What became of each post, by sequence.
     pub records: Vec<PostRecord>,
-    /// When each settled post reached its subscribers, by sequence.
-    pub times: Vec<PostTimes>,
+    /// The settled posts.
+    pub settled: SettledPosts,
     /// Delivery latency of the judged posts.
     pub delivery: Recorder,
-    /// Run time at which somebody stopped it.
-    pub stopped_ns: Option<u64>,
+    /// The schedule was stopped before its end.
+    pub stopped: Option<Stopped>,
     /// Pacer and writers had a real-time priority.
     pub real_time: bool,
     /// Posts that were sent but left out, because somebody would not wait for their deadline.
     pub unjudged: u32,
+}
+
+/// When and why a schedule was stopped: what is out is drained, and nothing more is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Run time.
+    pub at_ns: u64,
+    /// Why.
+    pub why: Stop,
+}
+
+/// Why a schedule was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// By a person.
+    Interrupted,
+    /// By the run itself: the sentence says why.
+    Aborted(String),
+}
+
+/// What who looks at a pass wants of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// It goes on.
+    GoOn,
+    /// It is over at once.
+    Enough,
+    /// The schedule stops.
+    Stop(Stop),
+}
+
+impl Wish {
+    /// Enough, if that is so.
+    pub fn enough_if(enough: bool) -> Self {
+        if enough { Self::Enough } else { Self::GoOn }
+    }
+}
+
+impl PassOutcome {
+    /// Run time at which the schedule was stopped.
+    pub fn stopped_ns(&self) -> Option<u64> {
+        self.stopped.as_ref().map(|stopped| stopped.at_ns)
+    }
 }
 
 /// Where a pass stands.
@@ -48,12 +92,14 @@ pub struct PassProgress {
     pub elapsed_ns: u64,
     /// Posts handed to the writers.
     pub handed_over: u32,
-    /// When somebody stopped the schedule, since its start.
+    /// When the schedule was stopped, since its start.
     pub stopped_ns: Option<u64>,
     /// Posts acknowledged.
     pub acknowledged: u64,
     /// Posts that failed.
     pub failed: u64,
+    /// Of these, posts from the first judged one on.
+    pub failed_judged: u64,
     /// The engine's counters.
     pub totals: Totals,
 }
@@ -63,8 +109,8 @@ pub fn pass_from_now(clock: RunClock, run: u32, offsets_ns: Arc<[u64]>, deadline
     Pass { run, base_ns: clock.now_ns() + LEAD_NS, offsets_ns, deadline_ns }
 }
 
-/// Runs the schedule of `pass`, latencies being recorded from post `first_judged` on, until every
-/// post is settled, or until `enough` says so.
+/// Runs the schedule of `pass`, latencies being recorded from post `first_judged` on and held against the limits of
+/// `thresholds`, until every post is settled, or until `look` wishes otherwise.
 ///
 /// # Errors
 /// If a thread cannot be started.
@@ -74,22 +120,29 @@ pub fn run_pass(
     clock: RunClock,
     pass: Pass,
     first_judged: u32,
-    mut enough: impl FnMut(&PassProgress) -> bool,
+    thresholds: &[Threshold],
+    mut look: impl FnMut(&PassProgress, &SettledPosts) -> Wish,
 ) -> std::io::Result<PassOutcome> {
     let Pass { base_ns, deadline_ns, .. } = pass;
     let offsets_ns = Arc::clone(&pass.offsets_ns);
     let post_timeout_ns = writers.timeout.as_nanos() as u64;
-    let (writers, posts) = Writers::start(writers, clock, offsets_ns.len())?;
+    let (writers, posts) = Writers::start(writers, clock, offsets_ns.len(), first_judged)?;
     engine.begin(&pass, first_judged);
     let mut pacer = Some(Pacer::start(clock, base_ns, Arc::clone(&offsets_ns), posts)?);
-    let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged);
+    let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged, thresholds);
     let mut scheduled = offsets_ns.len() as u32;
-    let (mut stopped_ns, mut aborted) = (None, false);
+    let (mut stopped, mut aborted) = (None::<Stopped>, false);
+    let mut wish = Wish::GoOn;
     let mut pacer_goes_first = false;
     loop {
         // Looked at first: what was stopped before it began sends nothing.
-        if interrupt::stop_asked() && stopped_ns.is_none() {
-            stopped_ns = Some(clock.now_ns());
+        let why = match wish {
+            _ if interrupt::stop_asked() => Some(Stop::Interrupted),
+            Wish::Stop(why) => Some(why),
+            Wish::GoOn | Wish::Enough => None,
+        };
+        if let Some(why) = why.filter(|_| stopped.is_none()) {
+            stopped = Some(Stopped { at_ns: clock.now_ns(), why });
             if let Some(pacer) = pacer.take() {
                 (scheduled, pacer_goes_first) = pacer.stop();
             }
@@ -111,9 +164,10 @@ pub fn run_pass(
         let progress = PassProgress {
             elapsed_ns: clock.now_ns().saturating_sub(base_ns),
             handed_over: pacer.as_ref().map_or(scheduled, Pacer::handed_over),
-            stopped_ns: stopped_ns.map(|at_ns| at_ns.saturating_sub(base_ns)),
+            stopped_ns: stopped.as_ref().map(|stopped| stopped.at_ns.saturating_sub(base_ns)),
             acknowledged: counters.acknowledged.load(Ordering::Relaxed),
             failed: counters.failed.load(Ordering::Relaxed),
+            failed_judged: counters.failed_judged.load(Ordering::Relaxed),
             totals,
         };
         let last_offset_ns = offsets_ns[..scheduled as usize].last().copied().unwrap_or_default();
@@ -124,7 +178,8 @@ pub fn run_pass(
         // Posts that wait at the cap get one more timeout to be sent and answered.
         let all_answered = writers.is_done() || now_ns > last_deadline_ns + post_timeout_ns;
         let over = totals.settled && (aborted || (all_in && all_answered));
-        if over || enough(&progress) {
+        wish = look(&progress, collector.settled());
+        if over || wish == Wish::Enough {
             break;
         }
     }
@@ -137,14 +192,14 @@ pub fn run_pass(
     let (mut records, writers_go_first) = writers.finish();
     let real_time = pacer_goes_first && writers_go_first;
     collector.mistake_actual_for_intended(&records, base_ns);
-    let (mut times, delivery) = collector.finish();
+    let (mut settled, delivery) = collector.finish();
     // A reactor may have settled a post that was due before the stop, and that nobody handed over.
-    times.truncate(scheduled as usize);
-    let unjudged = if aborted { scheduled.saturating_sub(times.len() as u32) } else { 0 };
+    settled.times.truncate(scheduled as usize);
+    let unjudged = if aborted { scheduled.saturating_sub(settled.times.len() as u32) } else { 0 };
     if aborted {
         // What was not at its deadline when somebody would not wait is in no figure at all.
-        scheduled = times.len() as u32;
+        scheduled = settled.times.len() as u32;
         records.retain(|record| record.seq < scheduled);
     }
-    Ok(PassOutcome { base_ns, scheduled, records, times, delivery, stopped_ns, real_time, unjudged })
+    Ok(PassOutcome { base_ns, scheduled, records, settled, delivery, stopped, real_time, unjudged })
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use feedmark_reports::units::count;
 
 use crate::clock::RunClock;
+use crate::collector::SettledPosts;
 use crate::engine::{Engine, Totals};
 use crate::interrupt;
 use crate::narrator::Narrator;
-use crate::pass::{PassProgress, pass_from_now, run_pass};
+use crate::pass::{PassProgress, Wish, pass_from_now, run_pass};
 use crate::run::RunError;
 use crate::scenario::Scenario;
 use crate::writers::{PostError, PostRecord, WritersConfig};
@@ -47,7 +48,7 @@ pub fn probe(
         probes += 1;
         // Who connects later is not owed this probe.
         let established = engine.totals().established;
-        let enough = |progress: &PassProgress| {
+        let look = |progress: &PassProgress, _: &SettledPosts| {
             let totals = &progress.totals;
             narrator.progress("probe", 0, || {
                 format!("{} of {} subscribers reached", count(totals.heard), count(live(totals)))
@@ -56,11 +57,11 @@ pub fn probe(
             let over = another || progress.elapsed_ns > scenario.deadline_ns;
             let answered = progress.acknowledged == 1 && (totals.heard >= live(totals) || over);
             // The post timeout ends the wait for a reply that never comes.
-            answered || progress.failed == 1 || interrupt::stop_asked()
+            Wish::enough_if(answered || progress.failed == 1 || interrupt::stop_asked())
         };
         let writers = writers(probes);
         let pass = pass_from_now(clock, writers.run, Arc::new([0]), scenario.deadline_ns);
-        let pass = run_pass(engine, writers, clock, pass, 0, enough)?;
+        let pass = run_pass(engine, writers, clock, pass, 0, &[], look)?;
         let totals = engine.totals();
         let unreached = established.saturating_sub(totals.lost).saturating_sub(totals.heard);
         if interrupt::stop_asked() {

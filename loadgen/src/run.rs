@@ -11,6 +11,7 @@ use feedmark_reports::units::{count, counted, short_duration};
 
 use crate::assemble::{self, Observations};
 use crate::clock::RunClock;
+use crate::collector::SettledPosts;
 use crate::commentary::Commentary;
 use crate::engine::{Engine, EngineConfig, SubscriberSpec};
 use crate::floor::{Load, Store};
@@ -20,10 +21,11 @@ use crate::interrupt;
 use crate::limits::{Limits, describe_system};
 use crate::narrator::Narrator;
 use crate::observer::Observer;
-use crate::pass::{PassProgress, pass_from_now, run_pass};
+use crate::pass::{PassProgress, Stop, Wish, pass_from_now, run_pass};
 use crate::probe::probe;
 use crate::scenario::{Driver, Scenario, ScenarioError};
 use crate::target::{Target, TargetError};
+use crate::watch::Watch;
 use crate::writers::WritersConfig;
 
 /// How often the conductor looks at the connections while they come up.
@@ -178,11 +180,12 @@ fn measure(
     let offsets_ns: Arc<[u64]> = offsets_ns.into();
     let (mut steady_mark, mut steady_end_mark) = (None, None);
     let pass = pass_from_now(clock, run_id, Arc::clone(&offsets_ns), scenario.deadline_ns);
-    let steady_start_ns = pass.base_ns + scenario.warmup_ns;
+    let base_ns = pass.base_ns;
+    let steady_start_ns = base_ns + scenario.warmup_ns;
     let judged_until = |stopped_ns: Option<u64>| {
         (steady_start_ns + scenario.duration_ns).min(stopped_ns.unwrap_or(u64::MAX))
     };
-    let mut meter = Some(HiccupMeter::start(clock, "the readers", pass.base_ns)?);
+    let mut meter = Some(HiccupMeter::start(clock, "the readers", base_ns)?);
     let mut hiccups = None;
     let mut end_meter = |stopped_ns| {
         if let Some(meter) = meter.take() {
@@ -191,21 +194,27 @@ fn measure(
         }
     };
     let mut commentary = Commentary::new(scenario, &mut narrator);
-    let mut look = |progress: &PassProgress| {
+    let mut watch = Watch::new(scenario, &engine, Arc::clone(&offsets_ns), first_judged);
+    let mut look = |progress: &PassProgress, settled: &SettledPosts| {
         if progress.elapsed_ns >= scenario.warmup_ns && progress.stopped_ns.is_none() {
             steady_mark.get_or_insert_with(|| observer.mark());
         }
         if progress.elapsed_ns >= scenario.warmup_ns + scenario.duration_ns || progress.stopped_ns.is_some() {
             steady_end_mark.get_or_insert_with(|| observer.mark());
-            end_meter(progress.stopped_ns);
+            end_meter(progress.stopped_ns.map(|stopped_ns| base_ns + stopped_ns));
         }
+        let lost = watch.look(progress, settled);
         commentary.tell(progress);
-        false
+        lost.map_or(Wish::GoOn, |why| {
+            commentary.ends(&why);
+            Wish::Stop(Stop::Aborted(why))
+        })
     };
-    let pass = run_pass(&engine, writers(run_id), clock, pass, first_judged, &mut look)?;
+    let thresholds = &scenario.thresholds;
+    let pass = run_pass(&engine, writers(run_id), clock, pass, first_judged, thresholds, &mut look)?;
     let end_mark = observer.mark();
-    end_meter(pass.stopped_ns);
-    let judged_until_ns = judged_until(pass.stopped_ns);
+    end_meter(pass.stopped_ns());
+    let judged_until_ns = judged_until(pass.stopped_ns());
     phases.end_at("warm-up", steady_start_ns.min(judged_until_ns));
     phases.end_at("steady", judged_until_ns);
     phases.end("drain");

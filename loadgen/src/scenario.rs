@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use feedmark_core::schedule::{Arrivals, POSTS_MAX, Schedule, Stage};
 use feedmark_core::session::SessionSpec;
 use feedmark_core::socketio::Selector;
+use feedmark_reports::metric::{Metric, Series};
 use feedmark_reports::run_result::{self, ArrivalLaw, ScenarioRecord};
+use feedmark_reports::threshold::{THRESHOLDS_MAX, Threshold};
+use feedmark_reports::units::short_duration;
 use target_server::Fault;
 use url::Url;
 
@@ -85,6 +88,8 @@ pub struct Scenario {
     pub threads: u32,
     /// Ask for kernel stamps, which the engine alone can have.
     pub kernel_stamps: bool,
+    /// What the run has to keep to.
+    pub thresholds: Vec<Threshold>,
 }
 
 /// Why settings do not make a scenario: which setting, its value, what is allowed.
@@ -169,7 +174,9 @@ impl Scenario {
                 settings.threads.unwrap_or((cpus / 4).clamp(1, 16) as u16),
             )?),
             kernel_stamps: driver == Driver::Engine && settings.timestamps != Some(TimestampsSetting::User),
+            thresholds: settings.thresholds.unwrap_or_default().iter().map(|setting| setting.0).collect(),
         };
+        check_thresholds(&scenario)?;
         if scenario.url.is_some() && !scenario.target_args.is_empty() {
             return Err(wrong(
                 "target_args",
@@ -279,8 +286,39 @@ impl Scenario {
             kernel_stamps: self.kernel_stamps,
             target_args: self.target_args.clone(),
             faults: self.faults.clone(),
+            thresholds: self.thresholds.clone(),
         }
     }
+}
+
+/// Refuses what no run of the scenario could judge.
+fn check_thresholds(scenario: &Scenario) -> Result<(), ScenarioError> {
+    let refused = |problem| Err(wrong("thresholds", problem));
+    if scenario.thresholds.len() > THRESHOLDS_MAX {
+        let given = scenario.thresholds.len();
+        return refused(format!("{given} are too many: at most {THRESHOLDS_MAX}"));
+    }
+    for threshold in &scenario.thresholds {
+        let series = match threshold.metric {
+            Metric::Latency(series, _) => Some(series),
+            _ => None,
+        };
+        let of_deliveries = series.is_some_and(Series::is_of_deliveries);
+        if of_deliveries && threshold.limit.ns() > scenario.deadline_ns {
+            let deadline = short_duration(scenario.deadline_ns);
+            return refused(format!(
+                "`{threshold}` allows more than the deadline of {deadline}, after which a delivery counts as infinite: \
+                 raise the deadline, or lower the limit"
+            ));
+        }
+        if threshold.window.is_some_and(|window| window.ns() > scenario.duration_ns) {
+            let duration = short_duration(scenario.duration_ns);
+            return refused(format!(
+                "`{threshold}`: a steady phase of {duration} has no whole window: shorten the window, or lengthen the run"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The driver, if it was built in.
@@ -452,14 +490,14 @@ mod tests {
         /// Whatever a scenario file holds, there is an answer, never a panic.
         #[test]
         fn any_file_is_answered(
-            lines in proptest::collection::vec((0..25usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
+            lines in proptest::collection::vec((0..26usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
             noise in "\\PC{0,40}",
         ) {
-            const NAMES: [&str; 25] = [
+            const NAMES: [&str; 26] = [
                 "url", "target_args", "target_pid", "subscribers", "rate", "duration", "warmup", "deadline",
                 "arrivals", "seed", "in_flight", "post_path", "header", "body", "post_timeout", "event", "namespace",
                 "socket_path", "auth", "connect_rate", "connect_timeout", "max_message", "driver", "threads",
-                "timestamps",
+                "timestamps", "thresholds",
             ];
             let quoted: String = lines.iter().map(|(i, value)| format!("{} = {value:?}\n", NAMES[*i])).collect();
             let bare: String = lines.iter().map(|(i, value)| format!("{} = {value}\n", NAMES[*i])).collect();

@@ -1,8 +1,11 @@
 //! What was typed: flags, environment and scenario file, in one shape.
 //!
-//! Every setting has one name everywhere: `--post-path`, `FEEDMARK_POST_PATH`, `post_path = "..."`.
+//! Every setting has one name everywhere: `--post-path`, `FEEDMARK_POST_PATH`, `post_path = "..."`. (Only the flag
+//! `--threshold` gives one of the `thresholds`.)
 //! A flag beats the environment, which beats the file, which beats the default; defaults are filled
 //! in by [`crate::scenario::Scenario::resolve`].
+
+mod threshold;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::units::{Rate, Size, Span, Subscribers};
+pub use threshold::ThresholdSetting;
 
 /// Greatest scenario file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -158,6 +162,10 @@ settings! {
     /// Which clock stamps arrivals; only the engine has the kernel's stamps [default: kernel where it can]
     #[arg(long, env = "FEEDMARK_TIMESTAMPS", value_name = "CLOCK", help_heading = "Subscribers")]
     timestamps: TimestampsSetting,
+
+    /// What the run has to keep to, such as "delivery p99 < 250ms" or "missing == 0 abort"; repeatable (docs/gates.md)
+    #[arg(long = "threshold", env = "FEEDMARK_THRESHOLDS", value_name = "EXPR", value_delimiter = ';', help_heading = "Verdict")]
+    thresholds: Vec<ThresholdSetting>,
 }
 
 /// Why a scenario file could not be read.

@@ -83,6 +83,8 @@ pub struct WriterCounters {
     pub acknowledged: AtomicU64,
     /// Posts that were not.
     pub failed: AtomicU64,
+    /// Of these, posts from the first judged one on.
+    pub failed_judged: AtomicU64,
 }
 
 /// The running writers.
@@ -93,7 +95,8 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts the writers; posts come from the returned queue, which has room for `posts_max`.
+    /// Starts the writers; posts come from the returned queue, which has room for `posts_max`, and are judged from
+    /// `first_judged` on.
     ///
     /// # Errors
     /// If the runtime or its thread cannot be made.
@@ -101,12 +104,13 @@ impl Writers {
         config: WritersConfig,
         clock: RunClock,
         posts_max: usize,
+        first_judged: u32,
     ) -> std::io::Result<(Self, mpsc::Sender<u32>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, posts) = mpsc::channel(posts_max.max(1));
         let (abandon, abandoned) = watch::channel(false);
         let counters = Arc::new(WriterCounters::default());
-        let shared = Shared { config, clock, abandoned, counters: Arc::clone(&counters) };
+        let shared = Shared { config, clock, first_judged, abandoned, counters: Arc::clone(&counters) };
         let thread = std::thread::Builder::new().name("writers".into()).spawn(move || {
             wake_on_time();
             let goes_first = go_first();
@@ -143,6 +147,7 @@ impl Writers {
 struct Shared {
     config: WritersConfig,
     clock: RunClock,
+    first_judged: u32,
     abandoned: watch::Receiver<bool>,
     counters: Arc<WriterCounters>,
 }
@@ -180,7 +185,7 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
         tokio::select! {
             biased;
             Some((writer, record)) = returned.recv() => {
-                count(&shared.counters, &record);
+                count(&shared, &record);
                 records.push(record);
                 let next = if *shared.abandoned.borrow() { None } else { waiting.pop_front() };
                 match next {
@@ -235,9 +240,14 @@ fn not_sent(taken: Taken) -> PostRecord {
     }
 }
 
-fn count(counters: &WriterCounters, record: &PostRecord) {
-    let counter = if record.failure.is_none() { &counters.acknowledged } else { &counters.failed };
-    counter.fetch_add(1, Ordering::Relaxed);
+fn count(shared: &Shared, record: &PostRecord) {
+    let counters = &shared.counters;
+    if record.failure.is_none() {
+        counters.acknowledged.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    counters.failed.fetch_add(1, Ordering::Relaxed);
+    counters.failed_judged.fetch_add(u64::from(record.seq >= shared.first_judged), Ordering::Relaxed);
 }
 
 async fn write_post(

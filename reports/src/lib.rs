@@ -5,6 +5,7 @@
 //!
 //! Invariant: this crate knows neither sockets nor clocks nor the load generator.
 
+mod advice;
 pub mod evidence;
 pub mod files;
 pub mod hdr_files;
@@ -16,6 +17,7 @@ pub mod sample;
 pub mod schema;
 pub mod stats;
 pub mod terminal;
+pub mod threshold;
 pub mod units;
 pub mod validity;
 pub mod verdict;

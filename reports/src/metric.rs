@@ -6,12 +6,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::quantile::Quantile;
 use crate::run_result::ProcessUse;
 use crate::{LatencySummary, RunResult};
 
-/// A figure of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A figure of a run; in JSON its name.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
 pub enum Metric {
     /// A quantile of a latency series, `delivery p99`.
     Latency(Series, Rank),
@@ -34,8 +38,24 @@ pub enum Rank {
     Max,
 }
 
+impl TryFrom<String> for Metric {
+    type Error = MetricError;
+
+    fn try_from(name: String) -> Result<Self, MetricError> {
+        name.parse()
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.to_string()
+    }
+}
+
 /// What a figure is measured in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "MetricUnit")]
 pub enum Unit {
     /// Nanoseconds of latency.
     Ns,
@@ -50,7 +70,8 @@ pub enum Unit {
 }
 
 /// A figure as one run has it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Value {
     /// In the metric's [`Unit`].
     Number(f64),
@@ -159,6 +180,11 @@ const PEAK_MEMORY: &str = "peak_memory";
 const COMPLETENESS: &str = "completeness";
 
 impl Series {
+    /// Its values come from the deliveries of a post, and are infinite where one that they need is late or missing.
+    pub const fn is_of_deliveries(self) -> bool {
+        matches!(self, Self::Delivery | Self::FirstDelivery | Self::FullFanout | Self::Spread)
+    }
+
     /// The series as a run has it.
     pub const fn of(self, run: &RunResult) -> &LatencySummary {
         let latency = &run.latency_ns;

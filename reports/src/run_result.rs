@@ -9,6 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
+use crate::threshold::Threshold;
+use crate::threshold::result::ThresholdResult;
 use crate::validity::{Check, Finding};
 use crate::{LatencySummary, Verdict};
 
@@ -37,13 +39,16 @@ pub struct RunResult {
     pub findings: Vec<Finding>,
     /// True when a person stopped the run; what was measured until then is in the file.
     pub interrupted: bool,
+    /// Why the run ended itself before its time: a threshold that was certain to fail.
+    #[serde(default)]
+    pub aborted: Option<String>,
     /// Posts left out of every figure, because a person would not wait for their deadline.
     pub unjudged_posts: u64,
     /// The reference server, started by the run, ended before it was stopped: how.
     pub target_ended: Option<String>,
     /// The resolved scenario, with every default filled in.
     pub scenario: ScenarioRecord,
-    /// SHA-256 of the resolved scenario's canonical JSON, in hex: equal hashes ask for equal work.
+    /// SHA-256 of the resolved scenario's canonical JSON without its thresholds, in hex: equal hashes ask for equal work.
     pub scenario_hash: String,
     /// Seed of the arrival schedule and of every random choice.
     pub seed: u64,
@@ -74,6 +79,9 @@ pub struct RunResult {
     pub evidence: Evidence,
     /// CPU and memory of both sides on the run's time axis.
     pub resources: Resources,
+    /// What became of the thresholds, in the order of the scenario.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdResult>,
 }
 
 /// The resolved scenario. Header and auth values are left out: they may be secrets.
@@ -130,6 +138,9 @@ pub struct ScenarioRecord {
     pub target_args: Vec<String>,
     /// What the reference server did wrong on command.
     pub faults: Vec<String>,
+    /// What the run had to keep to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
 }
 
 /// How intended times follow each other.

@@ -41,6 +41,7 @@ pub fn run() -> RunResult {
         validity: Vec::new(),
         findings: Vec::new(),
         interrupted: false,
+        aborted: None,
         unjudged_posts: 0,
         target_ended: None,
         scenario: scenario(),
@@ -106,6 +107,7 @@ pub fn run() -> RunResult {
             generator: process(4.312, Some(7.187), 14_234_567),
             target: Some(process(5.04, Some(8.4), 61_800_000)),
         },
+        thresholds: Vec::new(),
     };
     run.judge();
     run
@@ -178,6 +180,7 @@ fn scenario() -> ScenarioRecord {
         kernel_stamps: true,
         target_args: Vec::new(),
         faults: Vec::new(),
+        thresholds: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! They must not know what the numbers stand for: limits and verdicts belong to the caller.
 
 pub mod anderson_darling;
+pub mod binomial;
 pub mod littles_law;
 pub mod median;
 pub mod ols;

@@ -1,5 +1,5 @@
 //! The summary of a run for people at a terminal: the verdict first, then what was asked, the
-//! latencies, the ledger, and what it cost.
+//! thresholds, the latencies, the ledger, and what it cost.
 //!
 //! Invariants:
 //! * Nothing is said that the samples do not support: a quantile without enough of them is `n/a`, and
@@ -14,6 +14,7 @@ mod ledger;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 mod validity;
 
 use layout::Page;
@@ -34,6 +35,7 @@ pub fn summary(result: &RunResult, style: &Style) -> String {
     let mut page = Page::new(style);
     headline::print(&mut page, result);
     validity::print(&mut page, result);
+    thresholds::print(&mut page, result);
     page.blank();
     latency::print(&mut page, result);
     page.blank();

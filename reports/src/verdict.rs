@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Every post was sent and the ledger closes with nothing missing.
+    /// Every threshold holds; where none says otherwise, every post was sent and nothing is missing.
     Pass,
     /// The target did not do what was asked of it.
     Fail,

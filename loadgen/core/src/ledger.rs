@@ -15,7 +15,7 @@ mod account;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use account::{Counts, LedgerReport, Miss, Misses, NotOwed, SettledPost};
+pub use account::{Counts, Faults, LedgerReport, Miss, Misses, NotOwed, SettledPost};
 
 use crate::SECOND_NS;
 use crate::marker::Marker;
@@ -305,6 +305,23 @@ impl Ledger {
     /// Owed pairs that were missing at their deadline and have not come since.
     pub fn outstanding(&self) -> u64 {
         self.outstanding
+    }
+
+    /// What has gone wrong with the settled posts from `first` on; what is missing counts of those before `missing_until`
+    /// alone, as it may still come.
+    pub fn faults(&self, first: u32, missing_until: u32) -> Faults {
+        let mut faults = Faults::default();
+        for (seq, post) in (0..).zip(&self.settled).skip(first as usize) {
+            let counts = &post.counts;
+            faults.add(&Faults {
+                missing: if seq < missing_until { counts.missing.into() } else { 0 },
+                late: counts.late.into(),
+                duplicate: counts.duplicate.into(),
+                reordered: counts.reordered.into(),
+                unexpected: counts.unexpected.into(),
+            });
+        }
+        faults
     }
 
     fn settle_next(&mut self) -> SettledPost {

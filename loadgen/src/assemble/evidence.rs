@@ -42,8 +42,12 @@ pub(super) fn evidence(scenario: &Scenario, observations: &Observations, beyond:
     let warmup = windows(&medians, warmup_from_ns..scenario.warmup_ns);
     let blocks = medians_of(&medians, steady.clone(), BLOCKS);
     // A post that came too late for its deadline would hide how latency grew: a trend is read up to the first.
-    let first_beyond =
-        observations.pass.times.iter().position(|times| times.owed > 0 && times.reach_50_ns.is_none());
+    let first_beyond = observations
+        .pass
+        .settled
+        .times
+        .iter()
+        .position(|times| times.owed > 0 && times.reach_50_ns.is_none());
     let grown_until_ns =
         first_beyond.map_or(steady.end, |seq| offsets_ns[seq].clamp(steady.start, steady.end));
     let grown = medians_of(&medians, steady.start..grown_until_ns, BLOCKS);
@@ -137,7 +141,7 @@ fn gap_error_p99(intended_ns: &[u64], left_ns: &[u64]) -> Option<u64> {
 /// The median delivery of every post that somebody was owed, by intended time; one that half of them did not
 /// get in time counts as the deadline, which it was at least.
 fn medians_by_offset(scenario: &Scenario, observations: &Observations) -> Vec<(u64, f64)> {
-    let posts = observations.offsets_ns.iter().zip(&observations.pass.times);
+    let posts = observations.offsets_ns.iter().zip(&observations.pass.settled.times);
     posts
         .filter(|(_, times)| times.owed > 0)
         .map(|(&offset_ns, times)| (offset_ns, times.reach_50_ns.unwrap_or(scenario.deadline_ns) as f64))
@@ -186,7 +190,7 @@ fn earliest(observations: &Observations, beyond: u64) -> LatencySummary {
 /// Judged posts with owed pairs: all deliveries of one post share its fate, so the post is the sample
 /// (METHOD, section 5).
 pub(super) fn owed_posts(observations: &Observations) -> u64 {
-    let judged = observations.pass.times.iter().skip(observations.first_judged as usize);
+    let judged = observations.pass.settled.times.iter().skip(observations.first_judged as usize);
     judged.filter(|times| times.owed > 0).count() as u64
 }
 

@@ -27,7 +27,7 @@ impl LedgerOfRun {
         let Observations { pass, engine, first_judged, .. } = observations;
         let mut counts = counts_by_post(engine);
         // Shards that were stopped at once may have settled one post more or less.
-        counts.truncate(pass.times.len());
+        counts.truncate(pass.settled.times.len());
         let judged = (*first_judged as usize).min(counts.len());
         let failures = failures_by_seq(&pass.records);
         let refused = refused_by_seq(&pass.records);

@@ -60,7 +60,9 @@ impl PerPost {
     pub(super) fn record(&mut self, observations: &Observations) {
         let Observations { pass, offsets_ns, first_judged, .. } = observations;
         let judged = *first_judged as usize;
-        for (seq, times) in pass.times.iter().enumerate().skip(judged).filter(|(_, times)| times.owed > 0) {
+        for (seq, times) in
+            pass.settled.times.iter().enumerate().skip(judged).filter(|(_, times)| times.owed > 0)
+        {
             let at_ns = offsets_ns[seq];
             self.owed += 1;
             let reached = [times.reach_50_ns, times.reach_90_ns, times.reach_99_ns];

@@ -68,7 +68,7 @@ fn post_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<PostRow> 
     let Observations { pass, offsets_ns, first_judged, .. } = observations;
     let row = |record: &crate::writers::PostRecord| {
         let seq = record.seq as usize;
-        let times = pass.times.get(seq).copied().unwrap_or_default();
+        let times = pass.settled.times.get(seq).copied().unwrap_or_default();
         let counts = ledger.counts.get(seq).copied().unwrap_or_default();
         PostRow {
             seq: record.seq,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use feedmark_reports::units::count;
 
 use crate::clock::RunClock;
+use crate::collector::SettledPosts;
 use crate::engine::Engine;
 use crate::interrupt;
 use crate::narrator::Narrator;
-use crate::pass::{PassProgress, pass_from_now, run_pass};
+use crate::pass::{PassProgress, Wish, pass_from_now, run_pass};
 use crate::run::{RunError, connect, engine_config, writers_config};
 use crate::scenario::Scenario;
 use crate::target::Target;
@@ -47,7 +48,7 @@ pub(super) fn deliveries_per_s_max(
     let offsets_ns: Arc<[u64]> = (0..posts).map(|post| post * POST_EVERY_NS).collect();
     let mut seen = Vec::new();
     narrator.phase("saturate", (SETTLE_NS + WINDOW_NS) / 1_000_000);
-    let enough = |progress: &PassProgress| {
+    let look = |progress: &PassProgress, _: &SettledPosts| {
         let PassProgress { elapsed_ns, totals: now, .. } = *progress;
         seen.push((elapsed_ns, now.deliveries));
         let mean = now.deliveries as f64 / (elapsed_ns.max(1) as f64 / 1e9);
@@ -55,14 +56,15 @@ pub(super) fn deliveries_per_s_max(
             .progress("saturate", elapsed_ns / 1_000_000, || format!("{} deliveries/s", count(mean as u64)));
         // The null target drops a subscriber that falls too far behind: then the reader is the slower one, and
         // has been measured.
-        elapsed_ns >= SETTLE_NS + WINDOW_NS
+        let enough = elapsed_ns >= SETTLE_NS + WINDOW_NS
             || now.deliveries >= live * posts
             || now.lost > totals.lost
-            || interrupt::stop_asked()
+            || interrupt::stop_asked();
+        Wish::enough_if(enough)
     };
     let writers = writers_config(&scenario, target, rand::random());
     let pass = pass_from_now(clock, writers.run, offsets_ns, DEADLINE_NS);
-    run_pass(&engine, writers, clock, pass, 0, enough)?;
+    run_pass(&engine, writers, clock, pass, 0, &[], look)?;
     narrator.finish();
     engine.finish(true);
     Ok(per_second(&seen))

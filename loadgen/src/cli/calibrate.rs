@@ -77,6 +77,7 @@ fn of_a_target(flags: &Settings) -> Option<&'static str> {
         ("target_args", "--target-args"),
         ("fault", "--fault"),
         ("target_pid", "--target-pid"),
+        ("thresholds", "--threshold"),
     ];
     settings.into_iter().find(|(name, _)| flags.is_set(name)).map(|(_, flag)| flag)
 }
@@ -93,6 +94,7 @@ fn drop_target(settings: &mut Settings) {
     settings.namespace = None;
     settings.socket_path = None;
     settings.auth = None;
+    settings.thresholds = None;
 }
 
 fn json(calibration: &Calibration) -> Result<String, String> {

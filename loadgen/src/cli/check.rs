@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use feedmark_core::schedule::Arrivals;
+use feedmark_reports::threshold::Threshold;
 use feedmark_reports::units::{bytes, count, counted, number, short_duration};
 
 use super::{FAILED, USAGE, fail, printed, resolve};
@@ -102,9 +103,28 @@ fn plan(scenario: &Scenario, limits: &Limits, needs: &Needs) -> String {
             ),
         ),
     ];
-    lines.into_iter().fold(String::from("valid\n"), |mut text, (name, value)| {
+    let thresholds =
+        scenario.thresholds.iter().map(|threshold| ("threshold", allowed(threshold, scenario, steady_posts)));
+    lines.into_iter().chain(thresholds).fold(String::from("valid\n"), |mut text, (name, value)| {
         // A String takes whatever is written to it.
         let _ = writeln!(text, "  {name:<14}{value}");
         text
     })
+}
+
+/// The threshold, and whether the run is long enough for it to hold.
+fn allowed(threshold: &Threshold, scenario: &Scenario, steady_posts: u64) -> String {
+    let (posts, place) = match threshold.window {
+        None => (steady_posts, "the steady phase"),
+        Some(window) => ((scenario.rate_per_s * window.ns() as f64 / 1e9) as u64, "a window"),
+    };
+    match threshold.posts_needed() {
+        Some(needed) if needed > posts => format!(
+            "{threshold}: cannot hold, it takes {} without a miss, and {place} has about {}",
+            counted(needed, "post", "posts"),
+            count(posts)
+        ),
+        Some(needed) => format!("{threshold}, from {} on", counted(needed, "post", "posts")),
+        None => threshold.to_string(),
+    }
 }

@@ -192,6 +192,10 @@ impl Shard {
                     let _ = begun.send(());
                 }
                 Command::Cut { posts } => self.ledger.cut(posts),
+                Command::Count { first, missing_until, faults } => {
+                    // There is room for every shard's answer; who does not want it any more is gone.
+                    let _ = faults.try_send(self.ledger.faults(first, missing_until));
+                }
                 Command::Finish { abort } => finish = Some(abort),
             }
         }

@@ -26,7 +26,8 @@ impl LoneWriter {
     pub fn new(config: WritersConfig, clock: RunClock) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (abandon, abandoned) = watch::channel(false);
-        let shared = Shared { config, clock, abandoned, counters: Arc::new(WriterCounters::default()) };
+        let counters = Arc::new(WriterCounters::default());
+        let shared = Shared { config, clock, first_judged: 0, abandoned, counters };
         Ok(Self { runtime, shared, writer: Writer { id: 0, connection: None }, _abandon: abandon })
     }
 

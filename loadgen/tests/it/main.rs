@@ -20,3 +20,4 @@ mod puppet;
 mod run;
 mod scenario_file;
 mod support;
+mod thresholds;

@@ -6,7 +6,11 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::metric::Value;
 use crate::run_result::*;
+use crate::threshold::Threshold;
+use crate::threshold::judge::{Sample, Window};
+use crate::threshold::result::ThresholdResult;
 use crate::{LatencySummary, Quantile, RunResult, Status, Verdict};
 
 /// The greatest numbers of a run.
@@ -205,14 +209,49 @@ fn phases(bounds: Bounds) -> BoxedStrategy<Vec<Phase>> {
     vec(phase, 0..4).boxed()
 }
 
+fn thresholds(bounds: Bounds) -> BoxedStrategy<Vec<ThresholdResult>> {
+    let expression = prop_oneof![
+        Just("delivery p99 < 250ms"),
+        Just("first_delivery p99.9999 <= 123.456ms over 60m advisory"),
+        Just("generator cpu_per_million < 9s"),
+        Just("target peak_memory <= 1073741824B"),
+        Just("completeness >= 99.99% over 10s"),
+        Just("missing == 0 abort"),
+    ];
+    let value = prop_oneof![
+        number(bounds).prop_map(Value::Number),
+        Just(Value::BeyondDeadline),
+        Just(Value::NotMeasured),
+    ];
+    let sample = prop_oneof![
+        value.prop_map(Sample::Exact),
+        (0..=10_000_u64, 0.0..=1.0)
+            .prop_map(|(posts, share)| Sample::Posts { posts, misses: share * posts as f64 }),
+    ];
+    let result = (expression, vec(sample, 1..4)).prop_map(|(expression, samples)| {
+        let threshold: Threshold = expression.parse().expect("the expressions are right");
+        let window = |sample: &Sample| Window { start_ns: 0, end_ns: 1_000_000_000, sample: *sample };
+        match threshold.window {
+            None => ThresholdResult::of_whole(&threshold, &super::run(), samples[0]),
+            Some(_) => {
+                let windows: Vec<Window> = samples.iter().map(window).collect();
+                ThresholdResult::of_windows(&threshold, &super::run(), &windows)
+            }
+        }
+    });
+    vec(result, 0..4).boxed()
+}
+
 /// A run whose numbers lie within the bounds.
 pub(crate) fn run(bounds: Bounds) -> BoxedStrategy<RunResult> {
     let asked = (verdict(), any::<bool>(), scenario(bounds), any::<u64>(), phases(bounds));
     let timestamps = prop_oneof![Just(Timestamps::Kernel), Just(Timestamps::User)];
     let processes = (process(bounds), option::of(process(bounds)));
     let counted = (posts(bounds), deliveries(bounds), connections(bounds));
-    (asked, timestamps, counted, latencies(bounds), processes)
-        .prop_map(|(asked, timestamps, (posts, deliveries, connections), latency_ns, (generator, target))| {
+    let results = (latencies(bounds), thresholds(bounds));
+    (asked, timestamps, counted, results, processes)
+        .prop_map(|(asked, timestamps, (posts, deliveries, connections), results, (generator, target))| {
+            let (latency_ns, thresholds) = results;
             let (verdict, interrupted, scenario, seed, phases) = asked;
             RunResult {
                 verdict,
@@ -228,6 +267,7 @@ pub(crate) fn run(bounds: Bounds) -> BoxedStrategy<RunResult> {
                 connections,
                 latency_ns,
                 resources: Resources { generator, target },
+                thresholds,
                 ..super::run()
             }
         })

@@ -1,9 +1,10 @@
 //! The table of latencies, and what its `n/a` cells would need.
 
 use super::layout::Page;
+use crate::advice::duration_for;
 use crate::quantile::effective_samples_needed;
-use crate::run_result::{ArrivalLaw, Latencies};
-use crate::units::{count, counted, duration, flag_duration, short_duration};
+use crate::run_result::Latencies;
+use crate::units::{count, counted, duration, short_duration};
 use crate::{LatencySummary, Quantile, RunResult};
 
 const HEAD: [&str; 6] = ["latency", "p50", "p90", "p99", "p99.9", "max"];
@@ -16,11 +17,6 @@ const QUANTILES: [(&str, f64, Pick); 4] = [
     ("p99", 0.99, |summary| summary.p99),
     ("p99.9", 0.999, |summary| summary.p999),
 ];
-const NS_PER_S: f64 = 1e9;
-/// A Poisson process that is this many deviations short of its mean is rare (1 in 40).
-const POISSON_MARGIN: f64 = 2.0;
-/// A longer run than this is no advice; it is left out.
-const ADVICE_S_MAX: f64 = 7.0 * 24.0 * 3600.0;
 
 pub(super) fn print(page: &mut Page, result: &RunResult) {
     let latencies = &result.latency_ns;
@@ -102,18 +98,4 @@ fn needs(result: &RunResult) -> Option<Vec<String>> {
         counted(fewest as u64, &format!("{posts}post"), &format!("{posts}posts"))
     );
     Some(items)
-}
-
-/// The steady phase that gives `needed` effective samples at this rate, as a flag takes it; `None`
-/// where the run cannot say.
-fn duration_for(result: &RunResult, needed: f64, effective: f64) -> Option<String> {
-    let posts_per_sample = (result.posts.scheduled as f64 / effective).max(1.0);
-    let posts = needed * posts_per_sample;
-    let margin = match result.scenario.arrivals {
-        ArrivalLaw::Constant => 0.0,
-        ArrivalLaw::Poisson => POISSON_MARGIN * posts.sqrt(),
-    };
-    let duration_s = ((posts + margin) / result.scenario.rate_per_s).ceil();
-    (duration_s.is_finite() && (1.0..=ADVICE_S_MAX).contains(&duration_s))
-        .then(|| flag_duration((duration_s * NS_PER_S) as u64))
 }

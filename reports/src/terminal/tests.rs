@@ -9,6 +9,8 @@ use super::*;
 use crate::quantile::new_histogram;
 use crate::run_result::{ArrivalLaw, Deliveries, Driver, Posts, Timestamps};
 use crate::sample::{self, arbitrary};
+use crate::threshold::judge::{Sample, Window};
+use crate::threshold::result::ThresholdResult;
 use crate::{LatencySummary, Quantile, Status};
 
 const PLAIN: Style = Style { color: false, width: 80 };
@@ -120,6 +122,49 @@ fn no_deliveries_at_all() {
     every_latency(&mut run, &empty);
     run.resources.generator.cpu_s_per_million_deliveries = None;
     insta::assert_snapshot!(plain(&run));
+}
+
+#[test]
+fn thresholds_of_every_kind() {
+    let mut run = sample::lossy();
+    let whole = |text: &str, sample| {
+        let threshold = text.parse().unwrap();
+        ThresholdResult::of_whole(&threshold, &run, sample)
+    };
+    let of_run = |text: &str| whole(text, Sample::of_run(&text.parse().unwrap(), &run));
+    let posts = |posts, misses| Sample::Posts { posts, misses };
+    let window = |index: u64, sample| Window {
+        start_ns: index * 10_000_000_000,
+        end_ns: (index + 1) * 10_000_000_000,
+        sample,
+    };
+    let windows = [posts(200, 0.0), posts(200, 90.0), posts(200, 2.5)];
+    let windows: Vec<Window> = (0..).zip(windows).map(|(index, sample)| window(index, sample)).collect();
+    let over = "full_fanout p90 < 15ms over 10s".parse().unwrap();
+    run.thresholds = vec![
+        whole("delivery p90 < 12ms", posts(600, 1.5)),
+        whole("delivery p99 < 250ms", posts(600, 61.3)),
+        whole("response_time p99 < 5ms", posts(600, 3.0)),
+        whole("first_delivery p50 < 3ms advisory", posts(600, 400.0)),
+        ThresholdResult::of_windows(&over, &run, &windows),
+        of_run("missing < 100000"),
+        of_run("completeness >= 99.99%"),
+        of_run("target cpu_per_million < 9s advisory"),
+        of_run("generator peak_memory < 64MiB"),
+    ];
+    run.judge();
+    insta::assert_snapshot!(plain(&run));
+}
+
+#[test]
+fn a_run_that_ended_itself() {
+    let mut run = sample::run();
+    run.aborted = Some("ended 12.0 s into the 30 s of the steady phase: `missing == 0 abort` could not hold any more, 7 so far".to_owned());
+    run.judge();
+    assert_eq!(run.verdict.status, Status::Fail);
+    assert!(
+        plain(&run).starts_with("FAIL  ended 12.0 s into the 30 s of the steady phase: `missing == 0 abort`")
+    );
 }
 
 #[test]

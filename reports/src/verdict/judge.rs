@@ -2,6 +2,8 @@
 
 use super::{Status, Verdict};
 use crate::RunResult;
+use crate::metric::{Count, Metric};
+use crate::threshold::result::ThresholdResult;
 use crate::units::{count, counted, duration, short_duration};
 use crate::validity::{self, Check, Consequence};
 
@@ -30,39 +32,57 @@ fn tripped(checks: &[Check], consequence: Consequence) -> Vec<String> {
     tripped.map(|check| format!("{}: {}", check.id, check.remedy.as_deref().unwrap_or(&check.name))).collect()
 }
 
-/// What the target did not do.
+/// The sentences of the thresholds that ended so, and decide.
+fn decided(result: &RunResult, status: Status) -> impl Iterator<Item = String> {
+    let decides = move |threshold: &&ThresholdResult| threshold.status == status && !threshold.advisory;
+    result.thresholds.iter().filter(decides).map(|threshold| threshold.sentence.clone())
+}
+
+/// A threshold speaks about these, and decides: what is allowed is for it to say.
+fn is_limited(result: &RunResult, what: Count) -> bool {
+    let by = |metric: Metric| match metric {
+        Metric::Completeness => matches!(what, Count::Missing | Count::Late),
+        metric => metric == Metric::Count(what),
+    };
+    result.thresholds.iter().any(|threshold| !threshold.advisory && by(threshold.metric))
+}
+
+/// What the target did not do: nothing of this may happen, unless a threshold allows it.
 fn failures(result: &RunResult) -> Vec<String> {
     let RunResult { posts, deliveries, connections, scenario, .. } = result;
     let deadline = short_duration(scenario.deadline_ns);
-    let mut reasons = Vec::from_iter(result.target_ended.clone());
-    let mut reason = |number: u64, sentence: &dyn Fn() -> String| {
-        if number > 0 {
+    let mut reasons: Vec<String> = result.aborted.iter().chain(&result.target_ended).cloned().collect();
+    reasons.extend(decided(result, Status::Fail));
+    let mut reason = |what: Count, sentence: &dyn Fn() -> String| {
+        if what.of(result) > 0 && !is_limited(result, what) {
             reasons.push(sentence());
         }
     };
-    reason(connections.failed, &|| {
+    reason(Count::FailedConnections, &|| {
         format!(
             "{} of {} could not connect",
             count(connections.failed),
             counted(connections.requested, "subscriber", "subscribers")
         )
     });
-    reason(connections.lost, &|| {
+    reason(Count::LostConnections, &|| {
         format!("{} lost the connection", counted(connections.lost, "subscriber", "subscribers"))
     });
-    reason(posts.failed, &|| format!("{} not acknowledged", counted(posts.failed, "post was", "posts were")));
-    reason(posts.dropped, &|| {
+    reason(Count::FailedPosts, &|| {
+        format!("{} not acknowledged", counted(posts.failed, "post was", "posts were"))
+    });
+    reason(Count::DroppedPosts, &|| {
         let what = counted(posts.dropped, "post was", "posts were");
         format!("{what} never sent: the most posts ({}) were in flight to the end", scenario.in_flight_max)
     });
-    reason(deliveries.missing, &|| {
+    reason(Count::Missing, &|| {
         format!(
             "{} of {} owed never arrived",
             count(deliveries.missing),
             counted(deliveries.owed, "delivery", "deliveries")
         )
     });
-    reason(deliveries.late, &|| {
+    reason(Count::Late, &|| {
         format!(
             "{} after the deadline of {deadline}",
             counted(deliveries.late, "delivery came", "deliveries came")
@@ -93,13 +113,17 @@ fn unresolved(result: &RunResult) -> Vec<String> {
     if result.deliveries.owed == 0 {
         reasons.push("no delivery was owed in the steady phase: nothing was measured".to_owned());
     }
+    reasons.extend(decided(result, Status::Unresolved));
     reasons
 }
 
 /// What decides nothing, and should not be overlooked.
 fn notes(result: &RunResult) -> Vec<String> {
     let deliveries = &result.deliveries;
-    let mut notes = Vec::new();
+    let missed = |threshold: &&ThresholdResult| threshold.advisory && threshold.status != Status::Pass;
+    let advisory = result.thresholds.iter().filter(missed);
+    let mut notes: Vec<String> =
+        advisory.map(|threshold| format!("note, advisory: {}", threshold.sentence)).collect();
     if deliveries.duplicate > 0 {
         notes.push(format!(
             "note: {} came more than once",
@@ -117,4 +141,58 @@ fn notes(result: &RunResult) -> Vec<String> {
         notes.push(format!("note: {strangers} carried the marker of another run: is another load running?"));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::threshold::judge::Sample;
+    use crate::threshold::result::ThresholdResult;
+    use crate::{RunResult, Status, sample};
+
+    fn judged(mut run: RunResult, thresholds: &[(&str, Option<Sample>)]) -> (Status, Vec<String>) {
+        let judge = |(text, sample): &(&str, Option<Sample>)| {
+            let threshold = text.parse().unwrap();
+            let sample = sample.unwrap_or_else(|| Sample::of_run(&threshold, &run));
+            ThresholdResult::of_whole(&threshold, &run, sample)
+        };
+        run.thresholds = thresholds.iter().map(judge).collect();
+        run.judge();
+        (run.verdict.status, run.verdict.reasons)
+    }
+
+    const FEW: Option<Sample> = Some(Sample::Posts { posts: 20, misses: 0.0 });
+    const BAD: Option<Sample> = Some(Sample::Posts { posts: 600, misses: 300.0 });
+
+    #[test]
+    fn thresholds_join_the_verdict() {
+        let status = |thresholds| judged(sample::run(), thresholds).0;
+        assert_eq!(status(&[("missing == 0", None)]), Status::Pass);
+        assert_eq!(status(&[("delivery p99 < 1s", FEW)]), Status::Unresolved);
+        assert_eq!(status(&[("delivery p99 < 1s", FEW), ("spread p99 < 1s", BAD)]), Status::Fail);
+        let (advised, reasons) =
+            judged(sample::run(), &[("delivery p99 < 1s advisory", FEW), ("spread p99 < 1s advisory", BAD)]);
+        assert_eq!(advised, Status::Pass);
+        assert!(reasons.iter().all(|reason| reason.starts_with("note, advisory: `")), "{reasons:?}");
+        assert_eq!(reasons.len(), 2);
+        let mut invalid = sample::run();
+        invalid.deliveries.residual = 1;
+        assert_eq!(judged(invalid, &[("spread p99 < 1s", BAD)]).0, Status::Invalid);
+    }
+
+    #[test]
+    fn a_threshold_stands_for_the_default_of_which_it_speaks() {
+        let mut run = sample::run();
+        run.deliveries.missing = 3;
+        run.deliveries.delivered -= 3;
+        assert_eq!(judged(run.clone(), &[]).0, Status::Fail);
+        assert_eq!(judged(run.clone(), &[("missing < 4", None)]).0, Status::Pass);
+        assert_eq!(judged(run.clone(), &[("missing < 3", None)]).0, Status::Fail);
+        assert_eq!(judged(run.clone(), &[("missing < 4 advisory", None)]).0, Status::Fail);
+        assert_eq!(judged(run.clone(), &[("late == 0", None)]).0, Status::Fail);
+        assert_eq!(judged(run.clone(), &[("completeness >= 99%", None)]).0, Status::Pass);
+        run.deliveries.late = 1;
+        run.deliveries.delivered -= 1;
+        assert_eq!(judged(run.clone(), &[("missing < 4", None)]).0, Status::Fail);
+        assert_eq!(judged(run, &[("completeness >= 99%", None)]).0, Status::Pass);
+    }
 }

@@ -28,6 +28,32 @@ pub struct Counts {
     pub unread: u32,
 }
 
+/// What has gone wrong with the settled posts so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Owed pairs that have not arrived, of the posts that were asked about.
+    pub missing: u64,
+    /// Owed pairs that arrived after the deadline.
+    pub late: u64,
+    /// Extra copies of owed pairs.
+    pub duplicate: u64,
+    /// First copies that came after a later post of the same writer.
+    pub reordered: u64,
+    /// Copies that nobody was owed.
+    pub unexpected: u64,
+}
+
+impl Faults {
+    /// Those of another shard, too.
+    pub fn add(&mut self, other: &Self) {
+        self.missing += other.missing;
+        self.late += other.late;
+        self.duplicate += other.duplicate;
+        self.reordered += other.reordered;
+        self.unexpected += other.unexpected;
+    }
+}
+
 /// Pairs that were not owed: the subscriber was not connected for long enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NotOwed {
