@@ -8,6 +8,7 @@
 mod advice;
 pub mod evidence;
 pub mod files;
+pub mod gate;
 pub mod hdr_files;
 pub mod metric;
 pub mod quantile;

@@ -9,4 +9,5 @@ pub mod binomial;
 pub mod littles_law;
 pub mod median;
 pub mod ols;
+pub mod signed_rank;
 pub mod trend;

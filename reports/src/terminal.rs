@@ -7,6 +7,7 @@
 //! * Every text that came from a user or a target is cleaned and bounded before it is printed.
 //! * Lines that would carry nothing are left out.
 
+pub mod gate;
 mod headline;
 mod latency;
 mod layout;

@@ -105,6 +105,20 @@ pub fn percent(ratio: f64) -> String {
     without_zeros(&format!("{percent:.decimals$} %"))
 }
 
+/// A change in percent, with its sign and one decimal: `+9.8 %`, `-0.4 %`, `0 %`.
+pub fn change(ratio: f64) -> String {
+    if !ratio.is_finite() {
+        return "n/a".to_owned();
+    }
+    let tenths = (ratio * 1e3).round();
+    if tenths == 0.0 { "0 %".to_owned() } else { without_zeros(&format!("{:+.1} %", tenths / 10.0)) }
+}
+
+/// A p value: `p = 0.0312`, `p < 0.0001`.
+pub fn probability(p: f64) -> String {
+    if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
+}
+
 /// Three significant digits in the unit that leaves one to three of them before the point.
 /// `units` goes from the smallest to the greatest, each with its size.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
@@ -257,6 +271,23 @@ mod tests {
             (f64::NAN, "n/a"),
         ] {
             assert_eq!(number(x), expected);
+        }
+    }
+
+    #[test]
+    fn changes_and_probabilities() {
+        for (ratio, expected) in [
+            (0.0984, "+9.8 %"),
+            (-0.0041, "-0.4 %"),
+            (0.1, "+10 %"),
+            (-0.0004, "0 %"),
+            (2.5, "+250 %"),
+            (f64::INFINITY, "n/a"),
+        ] {
+            assert_eq!(change(ratio), expected, "{ratio}");
+        }
+        for (p, expected) in [(0.03125, "p = 0.0312"), (1.0, "p = 1.0000"), (9.9e-5, "p < 0.0001")] {
+            assert_eq!(probability(p), expected, "{p}");
         }
     }
 
