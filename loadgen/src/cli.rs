@@ -5,15 +5,17 @@
 
 mod calibrate;
 mod check;
+mod gate;
 mod init;
 mod null_target;
 mod run;
 mod target;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
+use feedmark_reports::terminal::Style;
 
 use crate::limits::available_cpus;
 use crate::scenario::Scenario;
@@ -25,6 +27,8 @@ const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 /// Something that should work did not.
 const FAILED: u8 = 1;
+/// Columns of a summary.
+const PLAIN_WIDTH: u16 = 80;
 
 /// Measures the fan-out of a realtime feed: one person posts, how long until everyone sees it, and
 /// who never does?
@@ -51,6 +55,9 @@ enum Command {
     /// Find out what this host can resolve: run the load against the null target, and keep the floor
     #[command(args_override_self = true)]
     Calibrate(Box<calibrate::CalibrateArgs>),
+    /// Tell whether a candidate is worse than the base: pairs of runs in random order, until the answer is sure
+    #[command(args_override_self = true)]
+    Gate(Box<gate::GateArgs>),
     /// Validate a scenario and print what it would do
     #[command(args_override_self = true)]
     Check(Box<check::CheckArgs>),
@@ -76,6 +83,7 @@ pub fn main() -> u8 {
     match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Calibrate(args) => calibrate::calibrate(*args),
+        Command::Gate(args) => gate::gate(*args),
         Command::Check(args) => check::check(*args),
         Command::Init(args) => init::init(&args),
         Command::Target(args) => target::target(*args),
@@ -94,10 +102,19 @@ fn resolve_without(
     flags: Settings,
     file: Option<&Path>,
 ) -> Result<Scenario, String> {
+    resolve_with_settings(drop, flags, file).map(|(_, scenario)| scenario)
+}
+
+/// The same, with the settings that it comes from.
+fn resolve_with_settings(
+    drop: impl FnOnce(&mut Settings),
+    flags: Settings,
+    file: Option<&Path>,
+) -> Result<(Settings, Scenario), String> {
     let of_file = file.map(Settings::read).transpose().map_err(|error| error.to_string())?;
     let mut settings = flags.clone().or(of_file.unwrap_or_default());
     drop(&mut settings);
-    let scenario = Scenario::resolve(settings, available_cpus());
+    let scenario = Scenario::resolve(settings.clone(), available_cpus()).map(|scenario| (settings, scenario));
     let Some(path) = file else { return scenario.map_err(|error| error.to_string()) };
     scenario.map_err(|error| {
         let line = if flags.is_set(error.setting) { None } else { settings::line_of(path, error.setting) };
@@ -124,6 +141,12 @@ fn print(text: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// How to print what goes to stdout.
+fn style(no_color: bool) -> Style {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
+    Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH }
 }
 
 /// The exit code of a command that is done when its result is printed.

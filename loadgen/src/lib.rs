@@ -13,6 +13,7 @@ pub mod commentary;
 pub mod engine;
 pub mod floor;
 pub mod folder;
+pub mod gate;
 pub mod hiccups;
 pub mod host_watch;
 pub mod interrupt;

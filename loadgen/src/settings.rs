@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::units::{Rate, Size, Span, Subscribers};
 pub use threshold::ThresholdSetting;
@@ -20,7 +20,7 @@ pub use threshold::ThresholdSetting;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// How intended times follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArrivalsSetting {
     /// Independent posters: exponential gaps.
@@ -30,7 +30,7 @@ pub enum ArrivalsSetting {
 }
 
 /// Which clock stamps arrivals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TimestampsSetting {
     /// The kernel's receive stamp where it exists.
@@ -40,7 +40,7 @@ pub enum TimestampsSetting {
 }
 
 /// What subscribers connect through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum DriverSetting {
@@ -52,8 +52,8 @@ pub enum DriverSetting {
 
 macro_rules! settings {
     ($($(#[$attribute:meta])* $field:ident: $type:ty,)*) => {
-        /// Everything that a scenario file can say, each optional.
-        #[derive(Debug, Clone, Default, Args, Deserialize)]
+        /// Everything that a scenario file can say, each optional; serialized as TOML, it is one.
+        #[derive(Debug, Clone, Default, Args, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
         pub struct Settings {
             $($(#[$attribute])* pub $field: Option<$type>,)*
@@ -243,6 +243,16 @@ mod tests {
         assert_eq!(settings.rate.unwrap().per_s(), 2.0);
         assert_eq!(settings.header.unwrap(), ["A: b"]);
         assert_eq!(settings.arrivals, Some(ArrivalsSetting::Constant));
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let text = "subscribers = 5\nrate = \"0.1/s\"\nduration = \"1m 30s 5ms\"\narrivals = \"constant\"\n\
+                    in_flight = 3\nheader = [\"A: b\", \"C: \\\"d\\\"\"]\nbody = \"{{marker}}\\n\"\n\
+                    max_message = \"1048576B\"\ndriver = \"rust_socketio\"\ntimestamps = \"user\"\n";
+        let settings: Settings = toml::from_str(text).unwrap();
+        assert_eq!(toml::to_string(&settings).unwrap(), text);
+        assert_eq!(toml::to_string(&Settings::default()).unwrap(), "");
     }
 
     #[test]

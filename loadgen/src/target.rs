@@ -161,7 +161,7 @@ impl Target {
                 server: Some(server),
             }),
             None => {
-                let said = server.end_of_log();
+                let said = end_of_log(&server.log);
                 let status = server.stop().map_or_else(|| "silent".to_owned(), |status| status.to_string());
                 Err(TargetError::Ended { kind, status, said })
             }
@@ -177,7 +177,7 @@ impl Target {
     pub fn ended_early(&mut self) -> Option<String> {
         let server = self.server.as_mut()?;
         let status = server.child.try_wait().ok()??;
-        Some(format!("the {} ended during the run ({status}): {}", server.kind, server.end_of_log()))
+        Some(format!("the {} ended during the run ({status}): {}", server.kind, end_of_log(&server.log)))
     }
 
     /// Stops our child, if there is one.
@@ -228,21 +228,22 @@ impl Server {
             waiter.join().ok().flatten()
         })
     }
+}
 
-    fn end_of_log(&self) -> String {
-        const TAIL_BYTES: u64 = 600;
-        let tail = || -> std::io::Result<Vec<u8>> {
-            let mut file = File::open(&self.log)?;
-            let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
-            file.seek(SeekFrom::Start(start))?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = tail().unwrap_or_default();
-        // Wrong usage is explained in the first of several lines, everything else in the last.
-        let lines = || bytes.trim_ascii().split(|&byte| byte == b'\n');
-        let telling = lines().find(|line| line.starts_with(b"error: ")).or_else(|| lines().next_back());
-        format!("{} (see {})", excerpt(telling.unwrap_or_default()), self.log.display())
-    }
+/// The line of a log that tells why its process ended, and where the rest is.
+pub(crate) fn end_of_log(log: &Path) -> String {
+    const TAIL_BYTES: u64 = 600;
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = tail().unwrap_or_default();
+    // Wrong usage is explained in the first of several lines, everything else in the last.
+    let lines = || bytes.trim_ascii().split(|&byte| byte == b'\n');
+    let telling = lines().find(|line| line.starts_with(b"error: ")).or_else(|| lines().next_back());
+    format!("{} (see {})", excerpt(telling.unwrap_or_default()), log.display())
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Events per second, written with their unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +49,12 @@ impl FromStr for Rate {
         } else {
             Err(format!("`{text}` is out of range: a rate is above 0 and at most {RATE_PER_S_MAX}/s"))
         }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
     }
 }
 
@@ -140,8 +146,14 @@ impl FromStr for Size {
     }
 }
 
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}B", self.0)
+    }
+}
+
 /// A number of subscribers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "i64")]
 pub struct Subscribers(u32);
 
@@ -205,16 +217,22 @@ impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {
     }
 }
 
-macro_rules! deserialize_as_written {
+macro_rules! as_written {
     ($($type:ty),*) => {$(
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 deserializer.deserialize_any(Written(PhantomData))
             }
         }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
     )*};
 }
-deserialize_as_written!(Rate, Span, Size);
+as_written!(Rate, Span, Size);
 
 #[cfg(test)]
 mod tests {
@@ -226,6 +244,10 @@ mod tests {
         assert_eq!("90/min".parse::<Rate>().unwrap().per_s(), 1.5);
         assert_eq!("0.5/s".parse::<Rate>().unwrap().per_s(), 0.5);
         assert_eq!("1m 30s".parse::<Span>().unwrap(), Span::seconds(90));
+        for rate in ["20/s", "0.1/s", "7/h"] {
+            let rate: Rate = rate.parse().unwrap();
+            assert_eq!(rate.to_string().parse(), Ok(rate));
+        }
         assert_eq!("64KiB".parse::<Size>().unwrap().bytes(), 65_536);
         assert_eq!("300B".parse::<Size>().unwrap().bytes(), 300);
         assert_eq!("19_000".parse::<Subscribers>().unwrap().get(), 19_000);

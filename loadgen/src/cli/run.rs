@@ -1,21 +1,17 @@
 //! `feedmark run`.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::Args;
 use feedmark_reports::run_result::Deliveries;
-use feedmark_reports::terminal::{self, Style};
+use feedmark_reports::terminal;
 use feedmark_reports::units::count;
 
-use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve};
+use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve, style};
 use crate::floor::Store;
 use crate::run::{self, FinishedRun};
 use crate::settings::Settings;
 use crate::{interrupt, save};
-
-/// Columns of a summary that does not go to a terminal.
-const PLAIN_WIDTH: u16 = 80;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -93,9 +89,7 @@ fn show(run: &FinishedRun, json: bool, no_color: bool) -> Result<(), String> {
             .map_err(|error| format!("cannot print the result as JSON: {error}"))?;
         return print(&format!("{json}\n"));
     }
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
-    let style = Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH };
-    print(&terminal::summary(&run.result, &style))
+    print(&terminal::summary(&run.result, &style(no_color)))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Bed {
         command.args(["run", "--out", "out"]).args(args.concat());
         let log = |name: &str| fs::File::create(self.path().join(name)).unwrap();
         command.stdin(Stdio::null()).stdout(log("stdout")).stderr(log("stderr"));
-        Process { child: command.spawn().unwrap() }
+        Process::start(command)
     }
 
     /// What the process of [`Bed::start`] has said so far: `stdout` or `stderr`.
@@ -179,6 +179,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self { child: command.spawn().unwrap() }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
     }
