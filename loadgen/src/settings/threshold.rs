@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use feedmark_reports::threshold::{Threshold, ThresholdError};
 use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `"missing == 0 abort"`, or `{ expr = "missing == 0", abort = true }`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ThresholdSetting(pub Threshold);
 
 impl FromStr for ThresholdSetting {

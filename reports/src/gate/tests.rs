@@ -38,7 +38,7 @@ fn pair(number: u32, ratios: [f64; 3]) -> Pair {
     };
     let noise = 1.0 + 0.002 * f64::from(number % 3);
     let candidate = std::array::from_fn(|metric| base[metric] * ratios[metric] * noise);
-    let first = if number % 2 == 0 { Variant::Base } else { Variant::Candidate };
+    let first = if number.is_multiple_of(2) { Variant::Base } else { Variant::Candidate };
     Pair { seed: u64::from(number), first, base: run("b", base), candidate: run("c", candidate) }
 }
 
@@ -80,7 +80,7 @@ fn looks_decide_and_nothing_between_them() {
 
 #[test]
 fn the_last_look_that_cannot_tell_is_unresolved() {
-    let swinging = |number: u32| if number % 2 == 0 { [1.5; 3] } else { [0.85; 3] };
+    let swinging = |number: u32| if number.is_multiple_of(2) { [1.5; 3] } else { [0.85; 3] };
     let mut gate = gate_of(0, [1.0; 3]);
     gate.pairs = (1..=30).map(|number| pair(number, swinging(number))).collect();
     let gate = judged(gate);
