@@ -152,7 +152,8 @@ fn sentence(gated: &GatedMetric, reading: Option<&Reading>) -> String {
     match reading.answer {
         Answer::Worse => {
             let p = probability(reading.p_worse);
-            format!("{metric} is worse: {estimate} ({interval}), {p}; {allowed} is allowed")
+            let fails_from = change(gated.fails_from());
+            format!("{metric} is worse: {estimate} ({interval}), {p}; {fails_from} or more FAILs")
         }
         Answer::Within => format!("{metric} is within {allowed}: {estimate} ({interval})"),
         Answer::Unresolved => {

@@ -37,6 +37,13 @@ pub struct GatedMetric {
     pub allowed: f64,
 }
 
+impl GatedMetric {
+    /// The least change that FAILs, if it is sure.
+    pub fn fails_from(&self) -> f64 {
+        self.allowed * FORGIVEN
+    }
+}
+
 impl fmt::Display for GatedMetric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Rounded to what can be written, so that 0.07 * 100 prints as 7.
@@ -228,8 +235,7 @@ impl Rule {
             if readings[index].p_worse > self.fail_level() / left {
                 break;
             }
-            let matters = (self.metrics[index].allowed * FORGIVEN).ln_1p();
-            if readings[index].location.estimate >= matters {
+            if readings[index].location.estimate >= self.metrics[index].fails_from().ln_1p() {
                 readings[index].answer = Answer::Worse;
             }
         }
