@@ -6,7 +6,7 @@
 //! * What is read is bounded in size and has the right schema version before anything else is believed.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -155,19 +155,24 @@ fn decode<'de, T: Deserialize<'de>>(path: &Path, json: &'de [u8]) -> Result<T, F
 /// # Errors
 /// When the folder or the disk refuses; the older file, if there was one, is then untouched.
 pub fn write_atomically(path: &Path, document: &impl Serialize) -> Result<(), FileError> {
-    let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
     let mut json = serde_json::to_vec_pretty(document)
         .map_err(|error| FileError::Encode { path: path.to_owned(), message: error.to_string() })?;
     json.push(b'\n');
+    replace(path, &json)
+}
+
+/// Writes a file so that a reader sees it whole or not at all; an older one is replaced.
+///
+/// # Errors
+/// When the folder or the disk refuses; the older file, if there was one, is then untouched.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut temporary = temporary_in(folder).map_err(io_error)?;
-    {
-        let mut writer = BufWriter::new(temporary.as_file_mut());
-        writer.write_all(&json).and_then(|()| writer.flush()).map_err(io_error)?;
-    }
+    temporary.as_file_mut().write_all(bytes).map_err(io_error)?;
     temporary.as_file().sync_all().map_err(io_error)?;
     temporary.persist(path).map_err(|error| io_error(error.error))?;
     sync_folder(folder).map_err(io_error)
@@ -175,7 +180,7 @@ pub fn write_atomically(path: &Path, document: &impl Serialize) -> Result<(), Fi
 
 fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".feedmark-").suffix(".json.tmp");
+    builder.prefix(".feedmark-").suffix(".tmp");
     // Temporary files are private to their owner; a result is an ordinary file, as the umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
