@@ -156,13 +156,15 @@ fn error_message(payload: &[u8]) -> String {
     excerpt(text.as_bytes())
 }
 
-/// At most 200 characters of what the target said, without control characters.
+/// At most 200 characters of what the target said, without control characters, and without the brackets with which a
+/// command to GitHub's runner begins: it obeys them anywhere in a line of the log.
 pub fn excerpt(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(800)])
+    let printable: String = String::from_utf8_lossy(&bytes[..bytes.len().min(800)])
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)
-        .collect()
+        .collect();
+    printable.replace("##[", "##(")
 }
 
 #[cfg(test)]
@@ -214,6 +216,12 @@ mod tests {
         ] {
             assert_eq!(main_posts(text), packet, "{text}");
         }
+    }
+
+    #[test]
+    fn an_excerpt_commands_neither_terminal_nor_runner() {
+        assert_eq!(excerpt(b"a\x1b[31m\r\n##[error]b"), "a [31m  ##(error]b");
+        assert_eq!(excerpt("\u{65e5}".repeat(300).as_bytes()).chars().count(), 200);
     }
 
     #[test]
