@@ -7,6 +7,7 @@
 
 mod advice;
 pub mod evidence;
+pub mod export;
 pub mod files;
 pub mod gate;
 pub mod hdr_files;

@@ -19,6 +19,7 @@ mod thresholds;
 mod validity;
 
 use layout::Page;
+pub(crate) use layout::clean;
 
 use crate::RunResult;
 

@@ -1,6 +1,6 @@
 //! What a run concludes, and the exit code that says it to a pipeline.
 
-mod judge;
+pub(crate) mod judge;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -140,7 +140,7 @@ impl Page {
 
 /// Text from a user or a target, safe to print: what a terminal would obey (control characters, marks
 /// of direction, marks without width) is replaced, and what is longer than `columns` is cut with `…`.
-pub(super) fn clean(text: &str, columns: usize) -> String {
+pub(crate) fn clean(text: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
     for c in text.chars() {

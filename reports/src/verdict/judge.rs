@@ -12,10 +12,10 @@ impl RunResult {
     /// fail before unresolved before pass.
     pub fn judge(&mut self) {
         (self.validity, self.findings) = validity::checks(self);
-        let invalid = tripped(&self.validity, Consequence::Invalid);
+        let invalid = distrust(self);
         let failures = failures(self);
-        let mut unresolved = unresolved(self);
-        unresolved.extend(tripped(&self.validity, Consequence::Unresolved));
+        let unresolved: Vec<String> =
+            doubts(self).into_iter().chain(decided(self, Status::Unresolved)).collect();
         let status = match () {
             () if !invalid.is_empty() => Status::Invalid,
             () if !failures.is_empty() => Status::Fail,
@@ -25,6 +25,11 @@ impl RunResult {
         let reasons = invalid.into_iter().chain(failures).chain(unresolved).chain(notes(self)).collect();
         self.verdict = Verdict { status, reasons };
     }
+}
+
+/// Why the generator cannot be trusted.
+pub(crate) fn distrust(result: &RunResult) -> Vec<String> {
+    tripped(&result.validity, Consequence::Invalid)
 }
 
 fn tripped(checks: &[Check], consequence: Consequence) -> Vec<String> {
@@ -47,52 +52,58 @@ fn is_limited(result: &RunResult, what: Count) -> bool {
     result.thresholds.iter().any(|threshold| !threshold.advisory && by(threshold.metric))
 }
 
-/// What the target did not do: nothing of this may happen, unless a threshold allows it.
+/// What the target did not do.
 fn failures(result: &RunResult) -> Vec<String> {
+    let ended = result.aborted.iter().chain(&result.target_ended).cloned();
+    let broken = rules(result).into_iter().filter_map(|(_, broken)| broken);
+    ended.chain(decided(result, Status::Fail)).chain(broken).collect()
+}
+
+/// What may not happen although nobody said so, unless a threshold allows it; with a sentence where it did.
+pub(crate) fn rules(result: &RunResult) -> Vec<(Count, Option<String>)> {
     let RunResult { posts, deliveries, connections, scenario, .. } = result;
     let deadline = short_duration(scenario.deadline_ns);
-    let mut reasons: Vec<String> = result.aborted.iter().chain(&result.target_ended).cloned().collect();
-    reasons.extend(decided(result, Status::Fail));
-    let mut reason = |what: Count, sentence: &dyn Fn() -> String| {
-        if what.of(result) > 0 && !is_limited(result, what) {
-            reasons.push(sentence());
+    let mut rules = Vec::new();
+    let mut rule = |what: Count, sentence: &dyn Fn() -> String| {
+        if !is_limited(result, what) {
+            rules.push((what, (what.of(result) > 0).then(sentence)));
         }
     };
-    reason(Count::FailedConnections, &|| {
+    rule(Count::FailedConnections, &|| {
         format!(
             "{} of {} could not connect",
             count(connections.failed),
             counted(connections.requested, "subscriber", "subscribers")
         )
     });
-    reason(Count::LostConnections, &|| {
+    rule(Count::LostConnections, &|| {
         format!("{} lost the connection", counted(connections.lost, "subscriber", "subscribers"))
     });
-    reason(Count::FailedPosts, &|| {
+    rule(Count::FailedPosts, &|| {
         format!("{} not acknowledged", counted(posts.failed, "post was", "posts were"))
     });
-    reason(Count::DroppedPosts, &|| {
+    rule(Count::DroppedPosts, &|| {
         let what = counted(posts.dropped, "post was", "posts were");
         format!("{what} never sent: the most posts ({}) were in flight to the end", scenario.in_flight_max)
     });
-    reason(Count::Missing, &|| {
+    rule(Count::Missing, &|| {
         format!(
             "{} of {} owed never arrived",
             count(deliveries.missing),
             counted(deliveries.owed, "delivery", "deliveries")
         )
     });
-    reason(Count::Late, &|| {
+    rule(Count::Late, &|| {
         format!(
             "{} after the deadline of {deadline}",
             counted(deliveries.late, "delivery came", "deliveries came")
         )
     });
-    reasons
+    rules
 }
 
-/// What keeps the run from saying anything.
-fn unresolved(result: &RunResult) -> Vec<String> {
+/// What keeps the run from saying anything, beside the thresholds.
+pub(crate) fn doubts(result: &RunResult) -> Vec<String> {
     let mut reasons = Vec::new();
     if result.interrupted {
         let steady = result.phases.iter().find(|phase| phase.name == "steady");
@@ -113,7 +124,7 @@ fn unresolved(result: &RunResult) -> Vec<String> {
     if result.deliveries.owed == 0 {
         reasons.push("no delivery was owed in the steady phase: nothing was measured".to_owned());
     }
-    reasons.extend(decided(result, Status::Unresolved));
+    reasons.extend(tripped(&result.validity, Consequence::Unresolved));
     reasons
 }
 
