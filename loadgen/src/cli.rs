@@ -5,7 +5,9 @@
 
 mod calibrate;
 mod check;
+mod export;
 mod gate;
+mod github;
 mod init;
 mod null_target;
 mod run;
@@ -124,9 +126,23 @@ fn resolve_with_settings(
 
 /// An error on stderr; gives its exit code.
 fn fail(code: u8, error: &dyn std::fmt::Display) -> u8 {
+    warn(error);
+    code
+}
+
+/// What went wrong, on stderr.
+fn warn(error: &dyn std::fmt::Display) {
     // A stderr that is closed cannot be told.
     let _ = writeln!(std::io::stderr(), "feedmark: {error}");
-    code
+}
+
+/// The exit code of a verdict, and an error if something could not be exported: it turns only a PASS into an error,
+/// because any other code says more.
+fn concluded(code: u8, exported: Result<(), String>) -> u8 {
+    match exported {
+        Ok(()) => code,
+        Err(error) => fail(if code == 0 { FAILED } else { code }, &error),
+    }
 }
 
 /// A result on stdout. A reader that has gone away (`| head`) is no error.

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use feedmark_reports::export::Outcome;
 use feedmark_reports::gate::{self as rule, GateResult, GatedMetric, LOOKS, PORT, Plan, Rule, is_url};
 use feedmark_reports::metric::{Metric, Rank, Series, Side};
 use feedmark_reports::terminal;
 
-use super::{FAILED, USAGE, fail, print, resolve_with_settings, style};
+use super::export::ExportArgs;
+use super::{FAILED, USAGE, concluded, fail, print, resolve_with_settings, style};
 use crate::gate::{self, Gate, recorded};
 use crate::interrupt;
 use crate::limits::available_cpus;
@@ -40,6 +42,8 @@ pub(super) struct GateArgs {
     /// Folder in which calibrate keeps the floor [default: $XDG_DATA_HOME/feedmark, or ~/.local/share/feedmark]
     #[arg(long, env = "FEEDMARK_STORE", value_name = "DIR", help_heading = "Output")]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    export: ExportArgs,
     /// Print gate.json instead of the summary
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -56,6 +60,9 @@ pub(super) fn gate(args: GateArgs) -> u8 {
         Ok(gate) => gate,
         Err(error) => return fail(USAGE, &error),
     };
+    if let Err(error) = args.export.check(args.out.as_deref()) {
+        return fail(USAGE, &error);
+    }
     if let Err(error) = interrupt::listen() {
         return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
     }
@@ -63,12 +70,13 @@ pub(super) fn gate(args: GateArgs) -> u8 {
         Ok(answer) => answer,
         Err(error) => return fail(error.exit_code(), &error),
     };
+    let exported = args.export.deliver(&Outcome::of_gate(&result));
     let shown = show(&result, args.json, args.no_color).and_then(|()| match args.json {
         true => Ok(()),
         false => print(&format!("\nresults: {}\n", folder.display())),
     });
     match shown {
-        Ok(()) => result.verdict.status.exit_code(),
+        Ok(()) => concluded(result.verdict.status.exit_code(), exported),
         Err(error) => fail(FAILED, &format!("{error}: the results are in {}", folder.display())),
     }
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use feedmark_reports::export::Outcome;
 use feedmark_reports::run_result::Deliveries;
 use feedmark_reports::terminal;
 use feedmark_reports::units::count;
 
-use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve, style};
+use super::export::ExportArgs;
+use super::{FAILED, INTERRUPTED, USAGE, concluded, fail, print, resolve, style};
 use crate::floor::Store;
 use crate::run::{self, FinishedRun};
 use crate::settings::Settings;
@@ -25,6 +27,8 @@ pub(super) struct RunArgs {
     /// Folder in which calibrate keeps the floor [default: $XDG_DATA_HOME/feedmark, or ~/.local/share/feedmark]
     #[arg(long, env = "FEEDMARK_STORE", value_name = "DIR", help_heading = "Output")]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    export: ExportArgs,
     /// Print run.json instead of the summary
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -41,6 +45,9 @@ pub(super) fn run(args: RunArgs) -> u8 {
         Ok(scenario) => scenario,
         Err(error) => return fail(USAGE, &error),
     };
+    if let Err(error) = args.export.check(args.out.as_deref()) {
+        return fail(USAGE, &error);
+    }
     if let Err(error) = interrupt::listen() {
         return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
     }
@@ -53,6 +60,7 @@ pub(super) fn run(args: RunArgs) -> u8 {
     };
     let saved = save::save(&mut run);
     let shown = show(&run, args.json, args.no_color);
+    let exported = args.export.deliver(&Outcome::of_run(&run.result));
     if let Err((error, refuge)) = saved {
         let kept = match refuge {
             Some(folder) => format!("the results are in {} instead", folder.display()),
@@ -66,10 +74,11 @@ pub(super) fn run(args: RunArgs) -> u8 {
     if let Err(error) = shown.and(named) {
         return fail(FAILED, &format!("{error}: the results are in {folder}"));
     }
-    match run.result.interrupted {
+    let code = match run.result.interrupted {
         true => INTERRUPTED,
         false => run.result.verdict.status.exit_code(),
-    }
+    };
+    concluded(code, exported)
 }
 
 /// What misses.csv leaves out, as a line, where there was too much for it.

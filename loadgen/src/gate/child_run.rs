@@ -73,8 +73,10 @@ fn start(gate: &Gate, target: &Target, seed: u64, out: &Path, log: &Path) -> std
     if let Some(store) = &gate.store {
         command.arg("--store").arg(store);
     }
-    // The environment is in the settings already, and would beat the flags that are in them, too.
-    let settings = std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"FEEDMARK_"));
+    // The environment is in the settings already, and would beat the flags that are in them, too. And it is the gate that
+    // tells GitHub Actions, not each of its runs.
+    let is_ours = |name: &[u8]| name.starts_with(b"FEEDMARK_") || name.starts_with(b"GITHUB_");
+    let settings = std::env::vars_os().filter(|(name, _)| is_ours(name.as_encoded_bytes()));
     settings.for_each(|(name, _)| {
         command.env_remove(name);
     });

@@ -19,7 +19,7 @@ pub(crate) fn with_node(test: impl FnOnce()) {
     test();
 }
 
-fn script(name: &str) -> String {
+pub(crate) fn script(name: &str) -> String {
     format!("{SCRIPTS}/{name}")
 }
 
@@ -30,12 +30,12 @@ pub(crate) fn node_server(bed: &Bed, args: &[&str]) -> Server {
     Server::spawn(command)
 }
 
-/// A Python that has the packages of requirements.txt.
-fn python() -> String {
+/// A Python that has the packages of requirements.txt, such as this one.
+pub(crate) fn python(module: &str) -> String {
     let python = std::env::var("FEEDMARK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let imported = Command::new(&python).args(["-c", "import hdrh"]).output();
+    let imported = Command::new(&python).args(["-c", &format!("import {module}")]).output();
     let installed = imported.is_ok_and(|output| output.status.success());
-    assert!(installed, "{python} has no module hdrh: {INSTALL}");
+    assert!(installed, "{python} has no module {module}: {INSTALL}");
     python
 }
 
@@ -95,7 +95,7 @@ fn socketio_client_of_npm_reads_the_reference_feed() {
 
 #[test]
 fn readers_of_pypi_and_npm_read_the_same_counts_per_bucket() {
-    let python = python();
+    let python = python("hdrh");
     with_node(|| {
         let bed = Bed::new();
         bed.run(&[&SHORT]).is_healthy();

@@ -12,6 +12,7 @@ mod check;
 mod cli;
 mod driver;
 mod exhaustion;
+mod export;
 mod gate;
 mod hostile_targets;
 mod interop;
