@@ -152,7 +152,7 @@ impl ThresholdResult {
                 let (judged, failed) = (windows.judged, windows.failed);
                 match failed {
                     0 => counted(judged, "window", "windows"),
-                    _ => format!("{} of {} failed", count(failed), counted(judged, "window", "windows")),
+                    _ => format!("{} of {} failed", count(failed), count(judged)),
                 }
             }
         }
