@@ -9,5 +9,6 @@ pub mod binomial;
 pub mod littles_law;
 pub mod median;
 pub mod ols;
+pub mod rank_sum;
 pub mod signed_rank;
 pub mod trend;
