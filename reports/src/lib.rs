@@ -6,14 +6,18 @@
 //! Invariant: this crate knows neither sockets nor clocks nor the load generator.
 
 mod advice;
+pub mod comparable;
+pub mod comparison;
 pub mod evidence;
 pub mod export;
 pub mod files;
 pub mod gate;
 pub mod hdr_files;
+pub mod markdown;
 pub mod metric;
 pub mod quantile;
 pub mod run_result;
+pub mod run_set;
 #[cfg(any(test, feature = "sample"))]
 pub mod sample;
 pub mod schema;

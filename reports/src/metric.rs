@@ -9,8 +9,9 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantile::Quantile;
+use crate::quantile::{Quantile, is_supported};
 use crate::run_result::ProcessUse;
+use crate::units::{bytes, duration, number, seconds};
 use crate::{LatencySummary, RunResult};
 
 /// A figure of a run; in JSON its name.
@@ -79,6 +80,24 @@ pub enum Value {
     BeyondDeadline,
     /// The run did not measure it.
     NotMeasured,
+}
+
+impl Unit {
+    /// True for what is counted, or a share of it: it is exact in every run and needs no statistics (METHOD section 5).
+    pub const fn is_exact(self) -> bool {
+        matches!(self, Self::Count | Self::Percent)
+    }
+
+    /// A number of this unit, as people read it.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Ns => duration(value as u64),
+            Self::CpuSeconds => seconds(value),
+            Self::Bytes => bytes(value as u64),
+            Self::Percent => format!("{} %", number(value)),
+            Self::Count => number(value),
+        }
+    }
 }
 
 impl Value {
@@ -260,6 +279,19 @@ impl Metric {
         }
     }
 
+    /// True where the samples of the run support printing the figure (METHOD V9). The greatest value is a fact, not an
+    /// estimate, and so is every count.
+    pub fn is_supported(self, run: &RunResult) -> bool {
+        match self {
+            Self::Latency(series, Rank::Quantile(quantile)) => {
+                let summary = series.of(run);
+                // What was never measured does not lack samples.
+                summary.count == 0 || is_supported(summary.effective_samples, quantile)
+            }
+            _ => true,
+        }
+    }
+
     /// What its numbers are in.
     pub const fn unit(self) -> Unit {
         match self {
@@ -420,6 +452,39 @@ mod tests {
         assert_eq!("target cpu_per_million".parse::<Metric>().unwrap().of(&without), Value::NotMeasured);
         without.deliveries.owed = 0;
         assert_eq!(Metric::Completeness.of(&without), Value::NotMeasured);
+    }
+
+    #[test]
+    fn a_quantile_needs_samples_and_nothing_else_does() {
+        let run = sample::run();
+        for (name, supported) in [
+            ("delivery p90", true),
+            ("delivery p99", false),
+            ("delivery max", true),
+            ("connect p99", true),
+            ("missing", true),
+        ] {
+            assert_eq!(name.parse::<Metric>().unwrap().is_supported(&run), supported, "{name}");
+        }
+        let mut empty = run;
+        empty.latency_ns.delivery = sample::latency(0, 1, 1, 0, 0.0);
+        assert!(
+            "delivery p99".parse::<Metric>().unwrap().is_supported(&empty),
+            "not measured is not too little"
+        );
+    }
+
+    #[test]
+    fn numbers_are_shown_with_their_unit() {
+        for (unit, value, shown) in [
+            (Unit::Ns, 12_340_000.0, "12.3 ms"),
+            (Unit::CpuSeconds, 8.4, "8.40 s"),
+            (Unit::Bytes, 61_800_000.0, "61.8 MB"),
+            (Unit::Percent, 99.98, "99.98 %"),
+            (Unit::Count, 1_234.5, "1,234.5"),
+        ] {
+            assert_eq!(unit.show(value), shown);
+        }
     }
 
     #[test]

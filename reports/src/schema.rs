@@ -1,14 +1,21 @@
-//! The JSON Schema of `run.json`, generated from the code.
+//! The JSON Schemas of `run.json` and of a comparison, generated from the code.
 //!
-//! Invariant: `docs/run.schema.json` is what [`schema`] says; a test holds the two together.
+//! Invariant: `docs/run.schema.json` is what [`schema`] says, `docs/comparison.schema.json` what [`comparison_schema`] says; a
+//! test holds them together.
 
 use schemars::{Schema, schema_for};
 
 use crate::RunResult;
+use crate::comparison::Comparison;
 
 /// The JSON Schema (draft 2020-12) of `run.json`, with every field's meaning and unit.
 pub fn schema() -> Schema {
     schema_for!(RunResult)
+}
+
+/// The JSON Schema (draft 2020-12) of `comparison.json` and of `feedmark compare --format json`.
+pub fn comparison_schema() -> Schema {
+    schema_for!(Comparison)
 }
 
 #[cfg(test)]
@@ -26,22 +33,25 @@ mod tests {
     const UPDATE: &str = "UPDATE_SCHEMA";
 
     #[test]
-    fn the_committed_schema_is_the_codes() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/run.schema.json");
-        let generated = serde_json::to_value(schema()).unwrap();
-        if std::env::var_os(UPDATE).is_some() {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(&path, serde_json::to_string_pretty(&schema()).unwrap() + "\n").unwrap();
+    fn the_committed_schemas_are_the_codes() {
+        for (file, schema) in [("run.schema.json", schema()), ("comparison.schema.json", comparison_schema())]
+        {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+            let generated = serde_json::to_value(&schema).unwrap();
+            if std::env::var_os(UPDATE).is_some() {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+            }
+            // Compared as values: the order of fields follows cargo features that other crates may turn on.
+            let committed: Value =
+                serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
+            assert!(
+                committed == generated,
+                "{} is not what the code says; regenerate it with\n    {UPDATE}=1 cargo test -p feedmark-reports schema\n\
+                 and raise SCHEMA_VERSION if a field changed its meaning or disappeared",
+                path.display()
+            );
         }
-        // Compared as values: the order of fields follows cargo features that other crates may turn on.
-        let committed: Value =
-            serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
-        assert!(
-            committed == generated,
-            "{} is not what the code says; regenerate it with\n    {UPDATE}=1 cargo test -p feedmark-reports schema\n\
-             and raise SCHEMA_VERSION if a field changed its meaning or disappeared",
-            path.display()
-        );
     }
 
     fn validator() -> Validator {

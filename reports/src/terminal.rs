@@ -7,6 +7,7 @@
 //! * Every text that came from a user or a target is cleaned and bounded before it is printed.
 //! * Lines that would carry nothing are left out.
 
+mod comparison;
 pub mod gate;
 mod headline;
 mod latency;
@@ -18,6 +19,8 @@ mod tests;
 mod thresholds;
 mod validity;
 
+pub use comparison::comparison;
+pub(crate) use comparison::quantile_shift_text;
 use layout::Page;
 pub(crate) use layout::clean;
 

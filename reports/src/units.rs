@@ -119,6 +119,16 @@ pub fn probability(p: f64) -> String {
     if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
 }
 
+/// A difference of two durations, with its sign: `+1.25 ms`.
+pub fn signed_duration(ns: i64) -> String {
+    let sign = match ns {
+        1.. => "+",
+        0 => "",
+        _ => "-",
+    };
+    format!("{sign}{}", duration(ns.unsigned_abs()))
+}
+
 /// Three significant digits in the unit that leaves one to three of them before the point.
 /// `units` goes from the smallest to the greatest, each with its size.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
@@ -236,6 +246,15 @@ mod tests {
             (f64::INFINITY, "n/a"),
         ] {
             assert_eq!(seconds(s), expected, "{s} s");
+        }
+    }
+
+    #[test]
+    fn differences_of_durations() {
+        for (ns, expected) in
+            [(1_250_000, "+1.25 ms"), (-70_000, "-70.0 µs"), (0, "0 µs"), (i64::MIN, "-9,223,372,037 s")]
+        {
+            assert_eq!(signed_duration(ns), expected, "{ns}");
         }
     }
 
