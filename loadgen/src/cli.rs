@@ -3,8 +3,10 @@
 //! Results go to stdout, narration and errors to stderr. Exit codes: 0 PASS, 1 error, 2 usage or
 //! scenario error, 97 UNRESOLVED, 98 INVALID, 99 FAIL, 130 interrupted.
 
+mod baseline;
 mod calibrate;
 mod check;
+mod compare;
 mod export;
 mod gate;
 mod github;
@@ -29,7 +31,7 @@ const INTERRUPTED: u8 = 130;
 const USAGE: u8 = 2;
 /// Something that should work did not.
 const FAILED: u8 = 1;
-/// Columns of a summary.
+/// Columns of a result that is printed as text.
 const PLAIN_WIDTH: u16 = 80;
 
 /// Measures the fan-out of a realtime feed: one person posts, how long until everyone sees it, and
@@ -47,13 +49,18 @@ Exit codes: 0 pass, 1 error, 2 usage or scenario error, 97 unresolved, 98 invali
 Examples:
   feedmark run                                        drive the reference server
   feedmark run --url http://127.0.0.1:3000 -c 200 -r 5/s -d 1m
-  feedmark init > feed.toml && feedmark check feed.toml && feedmark run feed.toml";
+  feedmark init > feed.toml && feedmark check feed.toml && feedmark run feed.toml
+  feedmark run --save-baseline main, then later: feedmark run --baseline main
+  feedmark compare runs/before runs/after --format markdown";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Connect subscribers, post, and measure every delivery
     #[command(args_override_self = true)]
     Run(Box<run::RunArgs>),
+    /// Set runs side by side: what has changed, and whether that can be told from chance
+    #[command(args_override_self = true)]
+    Compare(compare::CompareArgs),
     /// Find out what this host can resolve: run the load against the null target, and keep the floor
     #[command(args_override_self = true)]
     Calibrate(Box<calibrate::CalibrateArgs>),
@@ -84,6 +91,7 @@ pub fn main() -> u8 {
     };
     match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Calibrate(args) => calibrate::calibrate(*args),
         Command::Gate(args) => gate::gate(*args),
         Command::Check(args) => check::check(*args),

@@ -2,7 +2,7 @@
 //!
 //! The **store** is one folder: `--store DIR` or `FEEDMARK_STORE`, else `$XDG_DATA_HOME/feedmark`, else
 //! `~/.local/share/feedmark`. What outlives a run without being its result belongs there: the floors
-//! (`floors.json`), and baselines.
+//! (`floors.json`), and baselines (`baselines/`, see `baseline.rs`).
 //!
 //! Invariants: a floor counts only for the host and the load that it was measured with; one host and load have one
 //! floor, the newest; the number of floors and the size of the file are bounded. Two that store at the same moment
@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assemble;
+use crate::baseline::Baselines;
 use crate::limits::Limits;
 use crate::scenario::Scenario;
 
@@ -27,6 +28,8 @@ use crate::scenario::Scenario;
 const SCHEMA_VERSION: u32 = 2;
 /// The file in the store.
 const FILE: &str = "floors.json";
+/// The folder in the store.
+const BASELINES: &str = "baselines";
 /// Floors that are kept; the oldest go first.
 const FLOORS_MAX: usize = 1000;
 /// Largest file that is read; a floor takes less than a thousandth of it.
@@ -141,7 +144,9 @@ fn same_host(a: &Host, b: &Host) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Nothing says where it is.
-    #[error("no folder to keep the floor in, as neither HOME nor XDG_DATA_HOME is set: give --store DIR")]
+    #[error(
+        "no folder to keep floors and baselines in, as neither HOME nor XDG_DATA_HOME is set: give --store DIR"
+    )]
     NoPlace,
     /// Cannot be made or written.
     #[error("cannot make or write the store {}: {error}: choose another --store", path.display())]
@@ -183,6 +188,11 @@ impl Store {
             .and_then(|()| tempfile::tempfile_in(&self.folder))
             .map(drop)
             .map_err(|error| StoreError::Create { path: self.folder.clone(), error })
+    }
+
+    /// The baselines beside the floors.
+    pub fn baselines(&self) -> Baselines {
+        Baselines::in_folder(self.folder.join(BASELINES))
     }
 
     /// The file with the floors.

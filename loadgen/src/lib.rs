@@ -4,6 +4,7 @@
 //! settings -> scenario -> plan -> schedule -> writers and subscribers -> observations -> result.
 
 pub mod assemble;
+pub mod baseline;
 pub mod bench;
 pub mod calibrate;
 pub mod cli;

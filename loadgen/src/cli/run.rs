@@ -8,6 +8,7 @@ use feedmark_reports::run_result::Deliveries;
 use feedmark_reports::terminal;
 use feedmark_reports::units::count;
 
+use super::baseline::{BaselineArgs, BaselinePlan};
 use super::export::ExportArgs;
 use super::{FAILED, INTERRUPTED, USAGE, concluded, fail, print, resolve, style};
 use crate::floor::Store;
@@ -24,9 +25,11 @@ pub(super) struct RunArgs {
     /// Folder for the results [default: runs/<time>-<run>]
     #[arg(short, long, env = "FEEDMARK_OUT", value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Folder in which calibrate keeps the floor [default: $XDG_DATA_HOME/feedmark, or ~/.local/share/feedmark]
+    /// Folder that keeps floors and baselines [default: $XDG_DATA_HOME/feedmark, or ~/.local/share/feedmark]
     #[arg(long, env = "FEEDMARK_STORE", value_name = "DIR", help_heading = "Output")]
     store: Option<PathBuf>,
+    #[command(flatten)]
+    baseline: BaselineArgs,
     #[command(flatten)]
     export: ExportArgs,
     /// Print run.json instead of the summary
@@ -48,12 +51,16 @@ pub(super) fn run(args: RunArgs) -> u8 {
     if let Err(error) = args.export.check(args.out.as_deref()) {
         return fail(USAGE, &error);
     }
+    let store = Store::find(args.store.as_deref());
+    let plan = match BaselinePlan::new(args.baseline, store.as_ref(), &scenario) {
+        Ok(plan) => plan,
+        Err(error) => return fail(USAGE, &error),
+    };
     if let Err(error) = interrupt::listen() {
         return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
     }
     // Without a place for a store there is no floor, and a run does not need one.
-    let store = Store::find(args.store.as_deref()).ok();
-    let mut run = match run::run(&scenario, args.out.as_deref(), store.as_ref(), args.quiet) {
+    let mut run = match run::run(&scenario, args.out.as_deref(), store.as_ref().ok(), args.quiet) {
         Ok(run) => run,
         Err(error) if interrupt::stop_asked() => return fail(INTERRUPTED, &error),
         Err(error) => return fail(error.exit_code(), &error),
@@ -71,7 +78,8 @@ pub(super) fn run(args: RunArgs) -> u8 {
     let folder = run.folder.display();
     let cut = cut_misses(&run.result.deliveries, run.rows.misses.len() as u64).unwrap_or_default();
     let named = if args.json { Ok(()) } else { print(&format!("\nresults: {folder}\n{cut}")) };
-    if let Err(error) = shown.and(named) {
+    let compared = plan.conclude(&run, args.json, args.no_color);
+    if let Err(error) = shown.and(named).and(compared) {
         return fail(FAILED, &format!("{error}: the results are in {folder}"));
     }
     let code = match run.result.interrupted {

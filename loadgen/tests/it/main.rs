@@ -10,6 +10,7 @@ mod bench;
 mod calibrate;
 mod check;
 mod cli;
+mod compare;
 mod driver;
 mod exhaustion;
 mod export;
