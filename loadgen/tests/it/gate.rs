@@ -115,7 +115,8 @@ fn a_candidate_that_dies_fails() {
 #[test]
 fn a_base_that_loses_posts_is_no_base() {
     let bed = Bed::new();
-    let finished = gate(&bed, &server("--fault kind=drop,share=0.5"), &server(""), &["--quiet"]);
+    // Few enough to let every subscriber hear a probe.
+    let finished = gate(&bed, &server("--fault kind=drop,share=0.05"), &server(""), &["--quiet"]);
     finished.refuses(1, &["pair 1, base: the base itself fails (", "never arrived"]);
     assert!(bed.is_clean(), "{:?}", bed.processes());
 }
