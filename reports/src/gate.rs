@@ -9,6 +9,8 @@
 //! Must not know: how runs are made.
 
 mod judge;
+#[cfg(test)]
+mod resampled;
 mod rule;
 #[cfg(test)]
 pub(crate) mod tests;

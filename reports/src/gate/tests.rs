@@ -194,14 +194,14 @@ fn sessions(noise: f64, ratio: f64) -> (u32, u32) {
 }
 
 /// The answer to these (base, candidate) pairs, by the code that judges real ones.
-pub(super) fn session(rule: &Rule, pairs: &[([f64; 3], [f64; 3])]) -> Status {
+pub(super) fn session<V: AsRef<[f64]>>(rule: &Rule, pairs: &[(V, V)]) -> Status {
+    let values = |figures: &V| figures.as_ref().iter().copied().map(Some).collect();
     let mut gate = GateResult::planned(plan(), rule, "0.1.0");
     gate.pairs = pairs
         .iter()
         .map(|(base, candidate)| {
             let mut pair = pair(1, [1.0; 3]);
-            (pair.base.values, pair.candidate.values) =
-                (base.map(Some).to_vec(), candidate.map(Some).to_vec());
+            (pair.base.values, pair.candidate.values) = (values(base), values(candidate));
             pair
         })
         .collect();
