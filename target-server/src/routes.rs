@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod caller;
 mod feed;
+mod page;
 mod service;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub(crate) fn router(app: App) -> Router {
     };
     Router::new()
         .merge(admin)
+        .merge(page::router())
         .route("/auth/signup", put(auth::signup))
         .route("/auth/login", post(auth::login))
         .route("/auth/status", get(auth::status).patch(auth::set_status))

@@ -81,7 +81,8 @@ fn media_types() {
 fn routes_and_methods() {
     let bed = Bed::start(memory());
     for path in [
-        "/",
+        "/page",
+        "/page/main",
         "/feed",
         "/feed/post/",
         "/feed/post/a/b",
@@ -103,6 +104,7 @@ fn routes_and_methods() {
         (Method::GET, "/auth/login", "POST"),
         (Method::DELETE, "/auth/status", "PATCH"),
         (Method::POST, "/healthz", "GET"),
+        (Method::POST, "/", "GET"),
     ] {
         let response = bed.request(method.clone(), path).send().unwrap();
         assert!(response.headers()["allow"].to_str().unwrap().contains(allowed), "{method} {path}");

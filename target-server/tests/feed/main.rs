@@ -9,6 +9,7 @@ mod durability;
 mod faults;
 mod hostile;
 mod order;
+mod page;
 mod posts;
 mod process;
 mod slow;
