@@ -245,5 +245,9 @@ pub(crate) fn end_of_log(log: &Path) -> String {
     // Wrong usage is explained in the first of several lines, everything else in the last.
     let lines = || bytes.trim_ascii().split(|&byte| byte == b'\n');
     let telling = lines().find(|line| line.starts_with(b"error: ")).or_else(|| lines().next_back());
-    format!("{} (see {})", excerpt(telling.unwrap_or_default()), log.display())
+    let said = match telling {
+        Some([]) | None => "nothing".into(),
+        Some(line) => excerpt(line),
+    };
+    format!("{said} (see {})", log.display())
 }

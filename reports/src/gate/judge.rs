@@ -12,20 +12,23 @@ impl GateResult {
     ///
     /// `rule` is that of the plan.
     pub fn judge(&mut self, rule: &Rule) {
-        let differences = differences(&self.pairs, rule.metrics().len());
+        let judged = &self.pairs[..self.pairs.len().min(rule.pairs_max() as usize)];
+        let differences = differences(judged, rule.metrics().len());
         let complete = differences.first().map_or(0, Vec::len);
         self.looks_done.clear();
-        let mut read = rule.read(&differences);
-        let mut answer = None;
+        let mut decided = None;
         for look in rule.looks().iter().copied().filter(|look| *look as usize <= complete) {
             self.looks_done.push(look);
             let seen: Vec<Vec<f64>> = differences.iter().map(|all| all[..look as usize].to_vec()).collect();
-            read = rule.read(&seen);
-            answer = read.as_deref().and_then(answer_of_look);
-            if answer.is_some() {
+            let read = rule.read(&seen);
+            if let Some(answer) = read.as_deref().and_then(answer_of_look) {
+                decided = Some((answer, read));
                 break;
             }
         }
+        // Of a gate that is under way all pairs so far are shown, and none but a look decides.
+        let (answer, read) =
+            decided.map_or_else(|| (None, rule.read(&differences)), |(answer, read)| (Some(answer), read));
         self.metrics = metrics(rule, read.as_deref(), &self.pairs);
         let (finished, status, reasons) = if let Some(reasons) = invalid(self) {
             (true, Status::Invalid, reasons)

@@ -99,6 +99,18 @@ fn the_last_look_that_cannot_tell_is_unresolved() {
 }
 
 #[test]
+fn between_looks_the_estimate_goes_on() {
+    let swinging = |number: u32| if number.is_multiple_of(2) { [1.5; 3] } else { [0.85; 3] };
+    let mut gate = gate_of(0, [1.0; 3]);
+    gate.pairs = (1..=10).map(|number| pair(number, swinging(number))).collect();
+    let at_the_look = judged(gate.clone()).metrics[0].change;
+    gate.pairs.extend((11..=15).map(|number| pair(number, [2.0; 3])));
+    let gate = judged(gate);
+    assert!(gate.metrics[0].change > at_the_look, "{:?}", gate.metrics[0]);
+    assert_eq!((gate.finished, &*gate.looks_done), (false, &[10][..]));
+}
+
+#[test]
 fn a_candidate_that_loses_something_fails_at_once() {
     let mut gate = gate_of(2, [1.0; 3]);
     gate.pairs[1].candidate.verdict =
