@@ -4,6 +4,7 @@
 mod evidence;
 mod ledger;
 mod per_post;
+mod ramp;
 mod rows;
 mod thresholds;
 
@@ -15,6 +16,7 @@ use feedmark_reports::run_result::{
     ConnectTimes, Connections, Host, Phase, Posts, Resources, SCHEMA_VERSION, ScenarioRecord, Timestamps,
     Warmup,
 };
+use feedmark_reports::target_use::MetricSeries;
 use feedmark_reports::{LatencySummary, RunResult, Status, Verdict};
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +30,7 @@ use crate::scenario::Scenario;
 use crate::writers::{PostError, PostRecord};
 use ledger::LedgerOfRun;
 use per_post::PerPost;
-pub use rows::{MissRow, PostRow, Rows};
+pub use rows::{MissRow, Rows};
 
 /// What the parts of a run saw.
 pub struct Observations {
@@ -54,8 +56,14 @@ pub struct Observations {
     pub engine: EngineReport,
     /// CPU and memory.
     pub observed: Observed,
-    /// Start of the steady phase, end of the drain.
-    pub marks: (Mark, Mark),
+    /// Start and end of the steady phase, end of the drain.
+    pub marks: [Mark; 3],
+    /// Bytes that came over the subscribers' connections in the steady phase; 0 where nobody counts them.
+    pub received_bytes: u64,
+    /// Bytes per second that the interface carries by which a target on another host is reached.
+    pub network_limit_bytes_per_s: Option<u64>,
+    /// What the target said of itself at `/metrics`.
+    pub series: Vec<MetricSeries>,
     /// Lateness of the sleeper beside the threads, in the steady phase.
     pub hiccups: Hiccups,
     /// What disturbed the generator in the steady phase.
@@ -121,8 +129,7 @@ pub fn assemble(
     let Observations { run_id, phases, mut pass, engine, observed, marks, hiccups, target_ended, .. } =
         observations;
     let latency_ns = per_post.latencies(&mut pass.delivery, &engine.receive_delay, beyond);
-    let mut used = observed.processes(&marks.0, &marks.1, deliveries.delivered).into_iter();
-    let generator = used.next().expect("the observer watches this process first");
+    let ([steady_start, steady_end, drained], delivered) = (&marks, deliveries.delivered);
     let mut result = RunResult {
         schema_version: SCHEMA_VERSION,
         feedmark_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -155,7 +162,14 @@ pub fn assemble(
         latency_ns,
         fanout: per_post.fanout(),
         evidence,
-        resources: Resources { generator, target: used.next() },
+        resources: Resources {
+            generator: observed.generator(steady_start, drained, delivered),
+            target: observed.target(steady_start, drained, delivered),
+            target_use: observed.target_use(steady_start, steady_end),
+            series: observations.series,
+            received_bytes: Some(observations.received_bytes).filter(|bytes| *bytes > 0),
+            network_limit_bytes_per_s: observations.network_limit_bytes_per_s,
+        },
         thresholds: Vec::new(),
     };
     result.thresholds = thresholds::judge(scenario, &result, &counted);
@@ -212,6 +226,7 @@ fn connections(scenario: &Scenario, observations: &Observations) -> Connections 
             socketio: summary(&report.times.socketio),
             total: summary(&report.times.total),
         },
+        ramp: ramp::ramp(&observations.engine.ledgers, observations.connect_start_ns),
     }
 }
 

@@ -107,7 +107,7 @@ impl Baselines {
     pub fn save(&self, name: &BaselineName, run: &RunResult) -> Result<bool, BaselineError> {
         let why = match (run.interrupted, &run.aborted, run.verdict.status) {
             (true, _, _) => Some("was interrupted"),
-            (false, Some(_), _) => Some("was aborted by a threshold"),
+            (false, Some(_), _) => Some("ended itself early"),
             (false, None, Status::Invalid) => Some("is INVALID"),
             (false, None, _) => None,
         };
@@ -232,7 +232,7 @@ mod tests {
         for (bad, why) in [
             (invalid, "it is INVALID"),
             (interrupted, "it was interrupted"),
-            (aborted, "it was aborted by a threshold"),
+            (aborted, "it ended itself early"),
         ] {
             let error = baselines.save(&name("main"), &bad).unwrap_err().to_string();
             assert!(error.contains("not saved as baseline `main`") && error.contains(why), "{error}");

@@ -35,7 +35,7 @@ use feedmark_core::ledger::{Pass, SettledPost};
 use crate::clock::RunClock;
 use crate::engine::{Engine, EngineConfig};
 use crate::limits::Limits;
-use crate::narrator::Narrator;
+use crate::live::Live;
 use crate::probe::remedy;
 use crate::run::{self, RunError};
 use crate::scenario::{Scenario, ScenarioError};
@@ -158,7 +158,7 @@ impl Fanout {
         let writer = LoneWriter::new(run::writers_config(&scenario, &target, run), clock)?;
         let config = EngineConfig { settle_early: true, ..run::engine_config(&scenario, &target) };
         let engine = Engine::start(&config, clock)?;
-        let engine = run::connect(&scenario, engine, clock, &mut Narrator::new(clock, true), &target.name)?;
+        let engine = run::connect(&scenario, engine, &mut Live::unseen(clock), &target.name)?;
         Ok(Self { scenario, target, clock, engine: Some(engine), writer, run })
     }
 

@@ -16,14 +16,14 @@ use feedmark_reports::{LatencySummary, Quantile, RunResult, Status, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clock::RunClock;
 use crate::floor::{Load, Store, StoreError, StoredFloor};
 use crate::interrupt;
 use crate::limits::Limits;
-use crate::narrator::Narrator;
+use crate::live::Live;
 use crate::run::{self, RunError};
 use crate::scenario::Scenario;
 use crate::target::{Target, TargetError};
+use crate::target_watch::Place;
 use advice::Advice;
 use host::{ClockFacts, HostLimits, Sleeps};
 
@@ -151,7 +151,7 @@ impl From<TargetError> for CalibrateError {
 ///
 /// # Errors
 /// If there is nowhere to store the floor, or nothing could be measured.
-pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Calibration, CalibrateError> {
+pub fn calibrate(scenario: &Scenario, store: &Store, live: &mut Live) -> Result<Calibration, CalibrateError> {
     let host_limits = HostLimits::read();
     // Before the null target starts, which inherits what this raises.
     let needs = Limits::read_and_raise()?.check(scenario).map_err(RunError::from)?;
@@ -159,22 +159,20 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
     store.prepare()?;
     store.floors()?;
 
-    let clock = RunClock::start();
+    let clock = live.clock();
     let (clock_facts, sleep) = (ClockFacts::measure(clock), Sleeps::measure(clock));
     let folder = tempfile::Builder::new().prefix("feedmark-calibrate-").tempdir()?;
     let mut target = Target::start_null(&folder.path().join("null-target.log"))?;
     let scenario = against(scenario, &target)?;
     let run =
-        run::run(&scenario, Some(&folder.path().join("run")), Some(store), quiet).map(|run| run.result)?;
+        run::run(&scenario, Some(&folder.path().join("run")), Some(store), live).map(|run| run.result)?;
     let passed = match run.verdict.status {
         Status::Pass => Some(to_store(&scenario, &run)),
         _ => None,
     };
-    let saturate = |in_flight| match interrupt::stop_asked() {
+    let mut saturate = |in_flight| match interrupt::stop_asked() {
         true => Ok(None),
-        false => {
-            saturate::deliveries_per_s_max(in_flight, &scenario, &target, clock, Narrator::new(clock, quiet))
-        }
+        false => saturate::deliveries_per_s_max(in_flight, &scenario, &target, live),
     };
     let deliveries_per_s_max = saturate(1)?;
     let deliveries_per_s_together_max = saturate(IN_FLIGHT_TOGETHER)?;
@@ -218,7 +216,7 @@ pub fn calibrate(scenario: &Scenario, store: &Store, quiet: bool) -> Result<Cali
 fn against(scenario: &Scenario, target: &Target) -> Result<Scenario, CalibrateError> {
     let url = format!("http://{}", target.address);
     let url = url::Url::parse(&url).map_err(io::Error::other)?;
-    Ok(Scenario { url: Some(url), target_pid: target.pid(), ..scenario.clone() })
+    Ok(Scenario { url: Some(url), target_place: target.pid().map(Place::Process), ..scenario.clone() })
 }
 
 fn has_kernel_stamps(run: &RunResult) -> bool {
@@ -237,7 +235,13 @@ fn to_store(scenario: &Scenario, run: &RunResult) -> StoredFloor {
     StoredFloor {
         host: run.host.clone(),
         load: load_of(scenario, run),
-        floor: Floor { measured_at: run.started_at.clone(), p50, p90, p99 },
+        floor: Floor {
+            measured_at: run.started_at.clone(),
+            p50,
+            p90,
+            p99,
+            delivery: Some(run.latency_ns.delivery.clone()),
+        },
     }
 }
 

@@ -5,13 +5,17 @@
 
 mod baseline;
 mod calibrate;
+mod capacity;
 mod check;
 mod compare;
 mod export;
 mod gate;
 mod github;
 mod init;
+mod live;
 mod null_target;
+mod outlets;
+mod report;
 mod run;
 mod target;
 
@@ -51,6 +55,7 @@ Examples:
   feedmark run --url http://127.0.0.1:3000 -c 200 -r 5/s -d 1m
   feedmark init > feed.toml && feedmark check feed.toml && feedmark run feed.toml
   feedmark run --save-baseline main, then later: feedmark run --baseline main
+  feedmark capacity --slo 'full_fanout p99 < 400ms' --budget 10m --plan '2000 subscribers, 3/s'
   feedmark compare runs/before runs/after --format markdown";
 
 #[derive(Debug, Subcommand)]
@@ -58,12 +63,18 @@ enum Command {
     /// Connect subscribers, post, and measure every delivery
     #[command(args_override_self = true)]
     Run(Box<run::RunArgs>),
+    /// Make the report of a run or a gate anew, from the files of its folder; lay several runs over each other
+    #[command(args_override_self = true)]
+    Report(report::ReportArgs),
     /// Set runs side by side: what has changed, and whether that can be told from chance
     #[command(args_override_self = true)]
     Compare(compare::CompareArgs),
     /// Find out what this host can resolve: run the load against the null target, and keep the floor
     #[command(args_override_self = true)]
     Calibrate(Box<calibrate::CalibrateArgs>),
+    /// Find out what a target can carry, what gives way first, and whether planned loads fit
+    #[command(args_override_self = true)]
+    Capacity(Box<capacity::CapacityArgs>),
     /// Tell whether a candidate is worse than the base: pairs of runs in random order, until the answer is sure
     #[command(args_override_self = true)]
     Gate(Box<gate::GateArgs>),
@@ -91,8 +102,10 @@ pub fn main() -> u8 {
     };
     match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Report(args) => report::report(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Calibrate(args) => calibrate::calibrate(*args),
+        Command::Capacity(args) => capacity::capacity(*args),
         Command::Gate(args) => gate::gate(*args),
         Command::Check(args) => check::check(*args),
         Command::Init(args) => init::init(&args),
@@ -169,8 +182,12 @@ fn print(text: &str) -> Result<(), String> {
 
 /// How to print what goes to stdout.
 fn style(no_color: bool) -> Style {
-    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color;
-    Style { color: wanted && std::io::stdout().is_terminal(), width: PLAIN_WIDTH }
+    Style { color: wants_color(no_color) && std::io::stdout().is_terminal(), width: PLAIN_WIDTH }
+}
+
+/// Nobody has asked for none.
+fn wants_color(no_color: bool) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !no_color
 }
 
 /// The exit code of a command that is done when its result is printed.

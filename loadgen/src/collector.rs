@@ -3,6 +3,7 @@
 //! Posts are taken up in the order of the schedule, each when every shard has settled it.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use feedmark_core::ledger::SettledPost;
@@ -26,8 +27,14 @@ pub struct PostTimes {
     pub first_ns: u64,
     /// Last arrival; 0 without any.
     pub last_ns: u64,
+    /// When 10 % of the owed pairs had arrived; `None` if so many did not arrive in time.
+    pub reach_10_ns: Option<u64>,
+    /// When 25 % had.
+    pub reach_25_ns: Option<u64>,
     /// Median arrival over the owed pairs; `None` if half of them did not arrive in time.
     pub reach_50_ns: Option<u64>,
+    /// When 75 % of the owed pairs had arrived.
+    pub reach_75_ns: Option<u64>,
     /// When 90 % of the owed pairs had arrived.
     pub reach_90_ns: Option<u64>,
     /// When 99 % of the owed pairs had arrived.
@@ -43,11 +50,30 @@ impl PostTimes {
     }
 }
 
+/// What of a pass is judged, and by what.
+#[derive(Debug, Clone)]
+pub struct Judged<'a> {
+    /// The first post whose latencies are recorded; those before it warm up.
+    pub from: u32,
+    /// The steady phase, since the start of the schedule.
+    pub steady_ns: Range<u64>,
+    /// What the posts are held against.
+    pub thresholds: &'a [Threshold],
+}
+
+impl Judged<'_> {
+    /// All posts, by nothing.
+    pub const ALL: Self = Self { from: 0, steady_ns: 0..0, thresholds: &[] };
+}
+
 /// The posts that every shard has settled, by sequence.
 #[derive(Debug, Default)]
 pub struct SettledPosts {
     /// When each reached its subscribers.
     pub times: Vec<PostTimes>,
+    /// For how long pairs were outstanding in the steady phase, from intended time to arrival, summed up over the pairs
+    /// that arrived in time; those of the warm-up are among them.
+    pub outstanding_ns: u128,
     /// Thresholds of delivery latency, whose limits can lie anywhere.
     limits: Vec<Threshold>,
     /// Deliveries within each of the limits, post by post.
@@ -93,6 +119,7 @@ pub struct Collector {
     shards: usize,
     offsets_ns: Arc<[u64]>,
     first_judged: u32,
+    steady_ns: Range<u64>,
     delivery: Recorder,
     settled: SettledPosts,
     /// Posts from `settled.times.len()` on that some shards have settled: how many, and what they said.
@@ -102,15 +129,15 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Collects from this many shards; latencies are recorded from post `first_judged` on, and held against the
-    /// limits of `thresholds`.
-    pub fn new(shards: usize, offsets_ns: Arc<[u64]>, first_judged: u32, thresholds: &[Threshold]) -> Self {
+    /// Collects from this many shards.
+    pub fn new(shards: usize, offsets_ns: Arc<[u64]>, judged: Judged<'_>) -> Self {
         Self {
             shards,
             offsets_ns,
-            first_judged,
+            first_judged: judged.from,
+            steady_ns: judged.steady_ns,
             delivery: Recorder::new(&new_histogram()),
-            settled: SettledPosts::new(thresholds),
+            settled: SettledPosts::new(judged.thresholds),
             pending: VecDeque::new(),
             kept: Vec::new(),
         }
@@ -145,6 +172,7 @@ impl Collector {
                 self.delivery.record(self.offsets_ns[seq], latency_ns);
             }
         }
+        self.settled.outstanding_ns += self.outstanding_ns(self.offsets_ns[seq], &latencies_ns);
         latencies_ns.sort_unstable();
         if active(Mutant::ActualForIntended) {
             self.kept.push(latencies_ns.clone());
@@ -159,12 +187,22 @@ impl Collector {
             delivered: latencies_ns.len() as u32,
             first_ns: latencies_ns.first().copied().unwrap_or_default(),
             last_ns: latencies_ns.last().copied().unwrap_or_default(),
+            reach_10_ns: reach(0.1),
+            reach_25_ns: reach(0.25),
             reach_50_ns: reach(0.5),
+            reach_75_ns: reach(0.75),
             reach_90_ns: reach(0.9),
             reach_99_ns: reach(0.99),
             slope_ns_per_rank: ols::line(by_rank).map(|line| line.slope),
         };
         self.settled.push(times, &latencies_ns);
+    }
+
+    /// For how long the pairs of a post were outstanding in the steady phase.
+    fn outstanding_ns(&self, offset_ns: u64, latencies_ns: &[u64]) -> u128 {
+        let from_ns = offset_ns.max(self.steady_ns.start);
+        let until_ns = |latency_ns: u64| (offset_ns + latency_ns).min(self.steady_ns.end);
+        latencies_ns.iter().map(|&ns| u128::from(until_ns(ns).saturating_sub(from_ns))).sum()
     }
 
     /// Latencies count from the actual sends, if that mutant is active.
@@ -203,7 +241,8 @@ mod tests {
 
     #[test]
     fn a_post_is_taken_up_when_every_shard_has_settled_it() {
-        let mut collector = Collector::new(2, vec![0, 500_000_000, 1_500_000_000].into(), 1, &[]);
+        let mut collector =
+            Collector::new(2, vec![0, 500_000_000, 1_500_000_000].into(), Judged { from: 1, ..Judged::ALL });
         collector.take(settled(0, &[10], 1));
         collector.take(settled(1, &[30, 20], 2));
         collector.take(settled(2, &[5], 1));
@@ -216,6 +255,8 @@ mod tests {
                 delivered: 2,
                 first_ns: 7,
                 last_ns: 10,
+                reach_10_ns: Some(7),
+                reach_25_ns: Some(7),
                 reach_50_ns: Some(10),
                 ..PostTimes::default()
             },
@@ -224,6 +265,8 @@ mod tests {
                 delivered: 2,
                 first_ns: 20,
                 last_ns: 30,
+                reach_10_ns: Some(20),
+                reach_25_ns: Some(20),
                 reach_50_ns: Some(30),
                 ..PostTimes::default()
             },
@@ -235,14 +278,27 @@ mod tests {
 
     #[test]
     fn a_post_is_described_by_its_arrivals_in_order() {
-        let mut collector = Collector::new(1, vec![0].into(), 0, &[]);
+        let mut collector = Collector::new(1, vec![0].into(), Judged::ALL);
         let latencies_ns: Vec<u64> = (1..=200).rev().map(|rank| 1_000 + 20 * rank).collect();
         collector.take(settled(0, &latencies_ns, 200));
         let (SettledPosts { times: posts, .. }, _) = collector.finish();
         assert_eq!((posts[0].first_ns, posts[0].last_ns), (1_020, 5_000));
         let reach = (posts[0].reach_50_ns, posts[0].reach_90_ns, posts[0].reach_99_ns);
         assert_eq!(reach, (Some(3_000), Some(4_600), Some(4_960)));
+        let reach = (posts[0].reach_10_ns, posts[0].reach_25_ns, posts[0].reach_75_ns);
+        assert_eq!(reach, (Some(1_400), Some(2_000), Some(4_000)));
         assert!((posts[0].slope_ns_per_rank.unwrap() - 20.0).abs() < 1e-9);
+    }
+
+    /// Of a pair that straddles an end of the steady phase, only what lies in it counts.
+    #[test]
+    fn pairs_are_outstanding_from_the_intended_time_to_their_arrival() {
+        let judged = Judged { from: 1, steady_ns: 100..200, thresholds: &[] };
+        let mut collector = Collector::new(1, vec![50, 120, 190, 300].into(), judged);
+        for (seq, latencies_ns) in [(0, [10, 80]), (1, [5, 30]), (2, [4, 1_000]), (3, [7, 7])] {
+            collector.take(settled(seq, &latencies_ns, 2));
+        }
+        assert_eq!(collector.settled().outstanding_ns, 30 + 35 + 14);
     }
 
     #[test]
@@ -251,7 +307,8 @@ mod tests {
         let more = ["full_fanout p50 < 1ms", "spread p50 < 20ns", "service_time p50 < 1ms"];
         let thresholds: Vec<Threshold> =
             limits.iter().chain(&more).map(|text| text.parse().unwrap()).collect();
-        let mut collector = Collector::new(1, vec![0, 1, 2].into(), 0, &thresholds);
+        let mut collector =
+            Collector::new(1, vec![0, 1, 2].into(), Judged { thresholds: &thresholds, ..Judged::ALL });
         collector.take(settled(0, &[30, 10, 20], 4));
         collector.take(settled(1, &[19, 10], 2));
         collector.take(settled(2, &[], 0));

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use feedmark_core::ledger::{Faults, LedgerReport, Pass, SettledPost};
+use feedmark_core::ledger::{Faults, LedgerReport, Pass, SettledPost, Tally};
 use feedmark_core::recorder::Recorder;
 use feedmark_core::session::SessionSpec;
 use feedmark_reports::quantile::new_histogram;
@@ -84,6 +84,8 @@ pub struct Counters {
     pub heard: AtomicU64,
     /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: AtomicU64,
+    /// Bytes that came over the connections; none are counted of client objects.
+    pub received_bytes: AtomicU64,
     /// Owed pairs that were not there at their deadline and have not come since.
     pub outstanding: AtomicU64,
     /// Number of the pass of which every post is settled; 0 for none.
@@ -96,7 +98,67 @@ enum Command {
     Begin { number: u32, pass: Pass, first_judged: u32, begun: SyncSender<()> },
     Cut { posts: u32 },
     Count { first: u32, missing_until: u32, faults: SyncSender<Faults> },
+    Glance { glance: SyncSender<Glance> },
     Finish { abort: bool },
+}
+
+/// What one shard, or all of them, look like at one moment of a pass.
+#[derive(Debug)]
+pub struct Glance {
+    /// What has arrived since somebody last looked.
+    pub arrived: Arrived,
+    /// The judged posts that are settled.
+    pub tally: Tally,
+    /// Frame's wait in our kernel, of judged posts, so far.
+    pub receive_delay: Histogram<u64>,
+    /// The kernel has stamped every judged delivery.
+    pub kernel_stamps: bool,
+    /// Greatest jump of the realtime clock against the run clock.
+    pub clock_jump_ns: u64,
+}
+
+impl Glance {
+    /// Another shard's, too.
+    pub fn add(&mut self, other: &Self) {
+        self.arrived.add(&other.arrived);
+        self.tally.add(&other.tally);
+        add(&mut self.receive_delay, &other.receive_delay);
+        self.kernel_stamps &= other.kernel_stamps;
+        self.clock_jump_ns = self.clock_jump_ns.max(other.clock_jump_ns);
+    }
+}
+
+/// Delivery latency of pairs as they arrived, owed or not, late or not, each once. What is measured is settled at the
+/// deadline; this is for who cannot wait that long.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Of posts of the warm-up.
+    pub warm_up: Histogram<u64>,
+    /// Of judged posts.
+    pub judged: Histogram<u64>,
+}
+
+impl Arrived {
+    fn new() -> Self {
+        Self { warm_up: new_histogram(), judged: new_histogram() }
+    }
+
+    /// Others, too.
+    pub fn add(&mut self, other: &Self) {
+        add(&mut self.warm_up, &other.warm_up);
+        add(&mut self.judged, &other.judged);
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Histogram<u64> {
+        let mut all = self.judged.clone();
+        add(&mut all, &self.warm_up);
+        all
+    }
+}
+
+fn add(histogram: &mut Histogram<u64>, other: &Histogram<u64>) {
+    histogram.add(other).expect("all latency histograms share their bounds");
 }
 
 /// Times of the steps of successful connection attempts, in ns.
@@ -125,7 +187,7 @@ impl ConnectHistograms {
             (&mut self.socketio, &other.socketio),
             (&mut self.total, &other.total),
         ] {
-            mine.add(theirs).expect("all latency histograms share their bounds");
+            add(mine, theirs);
         }
     }
 }
@@ -233,6 +295,8 @@ pub struct Totals {
     pub heard: u64,
     /// Pairs of the current pass that have arrived, owed or not, each once.
     pub deliveries: u64,
+    /// Bytes that came over the connections; none are counted of client objects.
+    pub received_bytes: u64,
     /// Owed pairs past their deadline that have not come.
     pub outstanding: u64,
     /// Every reactor has settled every post.
@@ -282,6 +346,13 @@ impl Engine {
         answers
     }
 
+    /// Asks every shard what it looks like; there are [`Engine::shards`] answers.
+    pub fn glance(&self) -> Receiver<Glance> {
+        let (glance, answers) = sync_channel(self.reactors.len());
+        self.tell(|| Command::Glance { glance: glance.clone() });
+        answers
+    }
+
     /// The next settled post of any shard, waited for at most this long.
     pub fn next_settled(&self, timeout: Duration) -> Option<SettledPost> {
         self.settled.recv_timeout(timeout).ok()
@@ -303,6 +374,7 @@ impl Engine {
             totals.lost += counters.lost.load(Ordering::Relaxed);
             totals.heard += counters.heard.load(Ordering::Relaxed);
             totals.deliveries += counters.deliveries.load(Ordering::Relaxed);
+            totals.received_bytes += counters.received_bytes.load(Ordering::Relaxed);
             totals.outstanding += counters.outstanding.load(Ordering::Relaxed);
         }
         totals

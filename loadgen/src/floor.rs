@@ -33,7 +33,7 @@ const BASELINES: &str = "baselines";
 /// Floors that are kept; the oldest go first.
 const FLOORS_MAX: usize = 1000;
 /// Largest file that is read; a floor takes less than a thousandth of it.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Rates that differ by no more than this share are the same load.
 const RATE_TOLERANCE: f64 = 0.01;
 /// Bodies whose lengths differ by no more than this share are the same load.
@@ -272,7 +272,7 @@ mod tests {
             real_time: true,
         };
         let (p50, p90, p99) = (Quantile::Ns(1), Quantile::Ns(2), Quantile::NotAvailable);
-        let floor = Floor { measured_at: measured_at.to_owned(), p50, p90, p99 };
+        let floor = Floor { measured_at: measured_at.to_owned(), p50, p90, p99, delivery: None };
         let mut stored = StoredFloor { host, load, floor };
         change(&mut stored);
         stored

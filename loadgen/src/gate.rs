@@ -4,15 +4,11 @@
 //! is there, and everything else is made again from these files; so a gate that was stopped goes on where it was.
 //! Must not know: the rule (`feedmark_reports::gate`).
 
-mod child_run;
 pub mod recorded;
-mod server;
 
 use std::path::{Path, PathBuf};
 
-use feedmark_reports::gate::{
-    self, GateResult, Pair, Plan, REPEATS_MAX, Repeat, Rule, RunOfPair, Variant, is_url,
-};
+use feedmark_reports::gate::{self, GateResult, Pair, Plan, REPEATS_MAX, Repeat, Rule, RunOfPair, Variant};
 use feedmark_reports::metric::{Metric, Side};
 use feedmark_reports::run_result::Host;
 use feedmark_reports::units::{change, flag_duration};
@@ -21,15 +17,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::clock::RunClock;
-use crate::folder::{self, FolderError};
-use crate::narrator::Narrator;
+use crate::folder::{self, Claim, FolderError, OtherPlan};
+use crate::fresh_run::{self, FreshRun, FreshRunError};
+use crate::live::Live;
 use crate::settings::Settings;
 use crate::{assemble, interrupt};
-use server::Server;
-pub use server::ServerError;
 
 /// The state of a gate, in its folder.
-const GATE_FILE: &str = "gate.json";
+pub(crate) const GATE_FILE: &str = "gate.json";
 /// Names the folder of a gate that was given none.
 const GATE: &str = "gate";
 const SECOND_NS: u64 = 1_000_000_000;
@@ -58,36 +53,11 @@ pub enum GateError {
     #[error(transparent)]
     File(#[from] files::FileError),
     /// The folder is that of another gate.
-    #[error(
-        "the gate in {} has {field} {there}, and {asked} is asked for now: choose another --out, or ask for the same",
-        folder.display()
-    )]
-    OtherPlan {
-        /// The folder.
-        folder: PathBuf,
-        /// The first field that differs.
-        field: String,
-        /// As in the folder.
-        there: String,
-        /// As asked for now.
-        asked: String,
-    },
-    /// A server did not come up.
-    #[error("{of}: {error}")]
-    Server {
-        /// Pair and variant.
-        of: String,
-        /// What happened.
-        error: ServerError,
-    },
-    /// A run could not be carried out.
-    #[error("{of}: the run could not be carried out: {said}")]
-    Run {
-        /// Pair and variant.
-        of: String,
-        /// The end of what it said, and where the rest is.
-        said: String,
-    },
+    #[error(transparent)]
+    OtherPlan(#[from] OtherPlan),
+    /// A run of a pair could not be carried out.
+    #[error(transparent)]
+    Run(#[from] FreshRunError),
     /// The base does not do what is asked of it, so nothing can be compared with it.
     #[error(
         "{of}: the base itself fails ({reason}): a candidate cannot be gated against that; repair it or ask for less load, \
@@ -137,7 +107,7 @@ impl GateError {
     /// 2 for what was asked wrongly, 130 for what somebody stopped, 1 for what could not be done.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Folder(FolderError::NotEmpty(_)) | Self::OtherPlan { .. } => 2,
+            Self::Folder(FolderError::NotEmpty(_) | FolderError::InUse(_)) | Self::OtherPlan(_) => 2,
             Self::Interrupted { .. } => 130,
             _ => 1,
         }
@@ -148,17 +118,16 @@ impl GateError {
 ///
 /// # Errors
 /// When there is no answer; what is complete is in the folder.
-pub fn run(gate: &Gate, out: Option<&Path>, quiet: bool) -> Result<(GateResult, PathBuf), GateError> {
-    let clock = RunClock::start();
-    let folder = open(&gate.plan, out, clock)?;
-    let narrator = Narrator::new(clock, quiet);
+pub fn run(gate: &Gate, out: Option<&Path>, live: &mut Live) -> Result<(GateResult, PathBuf), GateError> {
+    let clock = live.clock();
+    let (folder, _claim) = open(&gate.plan, out, clock)?;
     let mut result = GateResult::planned(gate.plan.clone(), &gate.rule, env!("CARGO_PKG_VERSION"));
     files::write_atomically(&folder.join(GATE_FILE), &result)?;
-    narrator.note(&format!("gate: {}", folder.display()));
+    live.note(&format!("gate: {}", folder.display()));
     for note in gate.plan.notes() {
-        narrator.note(&note);
+        live.note(&note);
     }
-    let mut conductor = Conductor { gate, folder, clock, narrator, measured: 0 };
+    let mut conductor = Conductor { gate, folder, clock, live, measured: 0 };
     while !result.finished {
         conductor.add_pair(&mut result)?;
         result.judge(&gate.rule);
@@ -171,26 +140,25 @@ pub fn run(gate: &Gate, out: Option<&Path>, quiet: bool) -> Result<(GateResult, 
     Ok((result, conductor.folder))
 }
 
-/// A new folder, or that of the same gate.
-fn open(plan: &Plan, out: Option<&Path>, clock: RunClock) -> Result<PathBuf, GateError> {
+/// A new folder, or that of the same gate; nobody else works in it.
+fn open(plan: &Plan, out: Option<&Path>, clock: RunClock) -> Result<(PathBuf, Claim), GateError> {
     let Some(folder) = out.filter(|out| out.join(GATE_FILE).exists()) else {
-        return Ok(folder::create(out, &assemble::rfc3339(clock.realtime_ns()), GATE)?);
+        let folder = folder::create(out, &assemble::rfc3339(clock.realtime_ns()), GATE)?;
+        let claim = Claim::of(&folder)?;
+        return Ok((folder, claim));
     };
+    let claim = Claim::of(folder)?;
     let there: GateResult =
         files::read_bounded(&folder.join(GATE_FILE), gate::FILE_BYTES_MAX, gate::SCHEMA_VERSION)?;
-    match there.plan.difference(plan) {
-        None => Ok(folder.to_owned()),
-        Some((field, there, asked)) => {
-            Err(GateError::OtherPlan { folder: folder.to_owned(), field, there, asked })
-        }
-    }
+    OtherPlan::refuse("gate", folder, there.plan.difference(plan))?;
+    Ok((folder.to_owned(), claim))
 }
 
 struct Conductor<'a> {
     gate: &'a Gate,
     folder: PathBuf,
     clock: RunClock,
-    narrator: Narrator,
+    live: &'a mut Live,
     /// Runs that were made, and not found.
     measured: u64,
 }
@@ -257,7 +225,7 @@ impl Conductor<'_> {
     fn valid_run(&mut self, place: &Place, result: &mut GateResult) -> Result<Option<RunResult>, GateError> {
         for attempt in 1..=REPEATS_MAX + 1 {
             let earlier = place.invalid(attempt);
-            let run = match found(&earlier)? {
+            let run = match fresh_run::found(&earlier)? {
                 Some(run) => run,
                 None => match self.run(place, result.pairs.len())? {
                     run if run.verdict.status == Status::Invalid => {
@@ -269,7 +237,7 @@ impl Conductor<'_> {
                     run => return Ok(Some(run)),
                 },
             };
-            self.narrator.note(&format!("{}: INVALID: {}", place.name(), run.verdict.reasons.join("; ")));
+            self.live.note(&format!("{}: INVALID: {}", place.name(), run.verdict.reasons.join("; ")));
             result.repeats.push(Repeat {
                 pair: place.pair,
                 variant: place.variant,
@@ -282,7 +250,7 @@ impl Conductor<'_> {
 
     /// The run as it is found, or made.
     fn run(&mut self, place: &Place, pairs: usize) -> Result<RunResult, GateError> {
-        if let Some(run) = found(&place.out())? {
+        if let Some(run) = fresh_run::found(&place.out())? {
             return Ok(run);
         }
         self.measured += 1;
@@ -293,31 +261,23 @@ impl Conductor<'_> {
         }
     }
 
-    /// Starts the server, if it is ours to start, runs against it, and stops it.
-    fn measure(&self, place: &Place) -> Result<RunResult, GateError> {
+    /// Makes the run.
+    fn measure(&mut self, place: &Place) -> Result<RunResult, GateError> {
         let plan = &self.gate.plan;
-        let asked = match place.variant {
-            Variant::Base => &plan.base,
-            Variant::Candidate => &plan.candidate,
+        let run = FreshRun {
+            name: place.name(),
+            target: match place.variant {
+                Variant::Base => &plan.base,
+                Variant::Candidate => &plan.candidate,
+            },
+            cores: None,
+            settings: &self.gate.settings,
+            seed: place.seed,
+            store: self.gate.store.as_deref(),
+            folder: &place.folder,
+            label: place.variant.name(),
         };
-        let of_server = |error| GateError::Server { of: place.name(), error };
-        let mut server = match is_url(asked) {
-            true => None,
-            false => Some(Server::start(asked, &place.folder, place.variant, self.clock).map_err(of_server)?),
-        };
-        let target = match &server {
-            Some(server) => child_run::Target { url: server.url(), pid: server.listener() },
-            None => child_run::Target { url: asked.clone(), pid: None },
-        };
-        // What an earlier attempt left: it was stopped, or could not be carried out.
-        let _ = std::fs::remove_dir_all(place.out());
-        let log = place.folder.join(format!("{}.log", place.variant.name()));
-        child_run::run(self.gate, &target, place.seed, &place.out(), &log, self.clock)
-            .map_err(|said| GateError::Run { of: place.name(), said })?;
-        if let Some(how) = server.as_mut().and_then(Server::ended_early) {
-            self.narrator.note(&format!("{}: {how}", place.name()));
-        }
-        Ok(files::read(&place.out().join("run.json"))?)
+        Ok(run.measure(self.live, |_| ())?)
     }
 
     /// What the gate keeps of a run, if it can be compared at all.
@@ -344,7 +304,7 @@ impl Conductor<'_> {
     }
 
     /// Estimates so far, and the time that the looks are away.
-    fn tell(&self, result: &GateResult) {
+    fn tell(&mut self, result: &GateResult) {
         let looks = self.gate.rule.looks();
         let (done, most) = (result.pairs.len(), self.gate.rule.pairs_max());
         let estimate =
@@ -364,17 +324,8 @@ impl Conductor<'_> {
                 line.push_str(&format!(", after {most} in {}", away(most).unwrap_or_default()));
             }
         }
-        self.narrator.note(&line);
+        self.live.note(&line);
     }
-}
-
-/// The complete run in a folder, if there is one.
-fn found(folder: &Path) -> Result<Option<RunResult>, GateError> {
-    let file = folder.join("run.json");
-    if !file.exists() {
-        return Ok(None);
-    }
-    Ok(Some(files::read(&file)?).filter(|run| !run.interrupted))
 }
 
 /// Which one goes first: a coin that the seed has tossed.

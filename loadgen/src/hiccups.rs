@@ -19,7 +19,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use feedmark_core::recorder::{INTERVAL_NS, Recorder};
@@ -37,6 +37,19 @@ pub struct HiccupMeter {
     origin_ns: u64,
     thread: JoinHandle<Log>,
     stop: Arc<AtomicBool>,
+    worst: Arc<WorstSoFar>,
+}
+
+/// The latest tick since somebody last asked.
+#[derive(Debug, Default)]
+pub struct WorstSoFar(AtomicU64);
+
+impl WorstSoFar {
+    /// Its lateness, and begins anew; `None` if there was none, as at the end of the meter.
+    pub fn take_ns(&self) -> Option<u64> {
+        // No sleep ends before its time, nor at the very nanosecond.
+        Some(self.0.swap(0, Ordering::Relaxed)).filter(|late_ns| *late_ns > 0)
+    }
 }
 
 /// What a meter recorded in the seconds that are judged.
@@ -71,12 +84,19 @@ impl HiccupMeter {
     pub fn start(clock: RunClock, group: &'static str, origin_ns: u64) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let worst = Arc::<WorstSoFar>::default();
+        let seen = Arc::clone(&worst);
         // Made here: the thread begins with its first tick.
         let log = Log::new(origin_ns);
         let thread = std::thread::Builder::new()
             .name("hiccups".into())
-            .spawn(move || watch(clock, Ticks::after(origin_ns, clock.now_ns()), log, &stopped))?;
-        Ok(Self { group, origin_ns, thread, stop })
+            .spawn(move || watch(clock, Ticks::after(origin_ns, clock.now_ns()), log, &seen, &stopped))?;
+        Ok(Self { group, origin_ns, thread, stop, worst })
+    }
+
+    /// What a live view asks now and then.
+    pub fn worst_so_far(&self) -> Arc<WorstSoFar> {
+        Arc::clone(&self.worst)
     }
 
     /// Ends the meter: what it recorded in every second (since the origin) that lies in `from_ns..to_ns` of run time,
@@ -92,13 +112,14 @@ impl HiccupMeter {
 }
 
 /// The whole life of the meter's thread.
-fn watch(clock: RunClock, mut ticks: Ticks, mut log: Log, stopped: &AtomicBool) -> Log {
+fn watch(clock: RunClock, mut ticks: Ticks, mut log: Log, seen: &WorstSoFar, stopped: &AtomicBool) -> Log {
     wake_on_time();
     let (start_ns, start_cpu_ns) = (clock.now_ns(), thread_cpu_ns());
     while !stopped.load(Ordering::Acquire) {
         clock.sleep_until(ticks.next_ns);
         for tick in ticks.passed(clock.now_ns()) {
             log.record(tick);
+            seen.0.fetch_max(tick.late_ns, Ordering::Relaxed);
         }
     }
     let ran_ns = clock.now_ns() - start_ns;

@@ -5,13 +5,14 @@
 //! [`HostWatch::sample`] once a second, away from the hot path. A file that this kernel does not have is
 //! "not available" (`None`), which is not zero and not an error.
 
-mod cgroup;
-mod kernel_file;
+pub(crate) mod cgroup;
+pub(crate) mod kernel_file;
 mod report;
 mod system;
-mod threads;
+pub(crate) mod threads;
 
 use procfs::ProcError;
+use procfs::process::Process;
 
 use cgroup::Cgroups;
 pub use report::{HostReport, Peak, ThreadReport, Window};
@@ -55,7 +56,7 @@ impl HostWatch {
     /// If this process has no folder in `/proc`.
     pub fn start(now_ns: u64) -> Result<Self, ProcError> {
         Ok(Self {
-            threads: Threads::start()?,
+            threads: Threads::of(Process::myself()?),
             cgroups: Cgroups::start("self"),
             system: System::start(),
             slices: Vec::new(),

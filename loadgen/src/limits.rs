@@ -148,6 +148,11 @@ pub(crate) fn shortage(error: &std::io::Error) -> Option<&'static Shortage> {
     }
 }
 
+/// The cause of a failure is a shortage by its name.
+pub(crate) fn is_shortage(cause: &str) -> bool {
+    [OF_PORTS, OF_DESCRIPTORS, OF_SOCKET_MEMORY].iter().any(|shortage| shortage.name == cause)
+}
+
 /// The error, and what helps if it is a shortage.
 pub(crate) fn describe_system(error: &std::io::Error) -> String {
     match shortage(error) {

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use feedmark_core::ledger::Pass;
 use feedmark_core::recorder::Recorder;
-use feedmark_reports::threshold::Threshold;
 
 use crate::clock::RunClock;
-use crate::collector::{Collector, SettledPosts};
+use crate::collector::{Collector, Judged, SettledPosts};
 use crate::engine::{Engine, Totals};
 use crate::interrupt;
 use crate::pacer::Pacer;
-use crate::writers::{PostRecord, Writers, WritersConfig};
+use crate::writers::{PostRecord, WriterCounters, Writers, WritersConfig};
 
 /// Time between the start of a pass and its first possible post: everyone is ready by then.
 const LEAD_NS: u64 = 50_000_000;
@@ -87,7 +86,7 @@ impl PassOutcome {
 
 /// Where a pass stands.
 #[derive(Debug, Clone, Copy)]
-pub struct PassProgress {
+pub struct PassProgress<'a> {
     /// Run time since the start of the schedule.
     pub elapsed_ns: u64,
     /// Posts handed to the writers.
@@ -102,6 +101,8 @@ pub struct PassProgress {
     pub failed_judged: u64,
     /// The engine's counters.
     pub totals: Totals,
+    /// The writers'.
+    pub writers: &'a WriterCounters,
 }
 
 /// A pass of this schedule that begins in a moment.
@@ -109,8 +110,8 @@ pub fn pass_from_now(clock: RunClock, run: u32, offsets_ns: Arc<[u64]>, deadline
     Pass { run, base_ns: clock.now_ns() + LEAD_NS, offsets_ns, deadline_ns }
 }
 
-/// Runs the schedule of `pass`, latencies being recorded from post `first_judged` on and held against the limits of
-/// `thresholds`, until every post is settled, or until `look` wishes otherwise.
+/// Runs the schedule of `pass`, until every post is settled, or until `look` wishes otherwise. With a reason to `stop` nothing is
+/// sent.
 ///
 /// # Errors
 /// If a thread cannot be started.
@@ -119,20 +120,20 @@ pub fn run_pass(
     writers: WritersConfig,
     clock: RunClock,
     pass: Pass,
-    first_judged: u32,
-    thresholds: &[Threshold],
-    mut look: impl FnMut(&PassProgress, &SettledPosts) -> Wish,
+    judged: Judged<'_>,
+    stop: Option<Stop>,
+    mut look: impl FnMut(&PassProgress<'_>, &SettledPosts) -> Wish,
 ) -> std::io::Result<PassOutcome> {
     let Pass { base_ns, deadline_ns, .. } = pass;
     let offsets_ns = Arc::clone(&pass.offsets_ns);
     let post_timeout_ns = writers.timeout.as_nanos() as u64;
-    let (writers, posts) = Writers::start(writers, clock, offsets_ns.len(), first_judged)?;
-    engine.begin(&pass, first_judged);
+    let (writers, posts) = Writers::start(writers, clock, &pass, judged.from)?;
+    engine.begin(&pass, judged.from);
     let mut pacer = Some(Pacer::start(clock, base_ns, Arc::clone(&offsets_ns), posts)?);
-    let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), first_judged, thresholds);
+    let mut collector = Collector::new(engine.shards(), Arc::clone(&offsets_ns), judged);
     let mut scheduled = offsets_ns.len() as u32;
     let (mut stopped, mut aborted) = (None::<Stopped>, false);
-    let mut wish = Wish::GoOn;
+    let mut wish = stop.map_or(Wish::GoOn, Wish::Stop);
     let mut pacer_goes_first = false;
     loop {
         // Looked at first: what was stopped before it began sends nothing.
@@ -169,6 +170,7 @@ pub fn run_pass(
             failed: counters.failed.load(Ordering::Relaxed),
             failed_judged: counters.failed_judged.load(Ordering::Relaxed),
             totals,
+            writers: counters,
         };
         let last_offset_ns = offsets_ns[..scheduled as usize].last().copied().unwrap_or_default();
         let last_deadline_ns = base_ns + last_offset_ns + deadline_ns;

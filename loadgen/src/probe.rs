@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use feedmark_reports::units::count;
 
-use crate::clock::RunClock;
-use crate::collector::SettledPosts;
+use crate::collector::{Judged, SettledPosts};
 use crate::engine::{Engine, Totals};
 use crate::interrupt;
-use crate::narrator::Narrator;
+use crate::live::Live;
 use crate::pass::{PassProgress, Wish, pass_from_now, run_pass};
 use crate::run::RunError;
 use crate::scenario::Scenario;
@@ -25,43 +24,44 @@ const NEXT_PROBE_NS: u64 = 2_000_000_000;
 pub struct Probed {
     /// Probe posts sent.
     pub probes: u32,
-    /// Live subscribers that heard none of them.
-    pub unreached: u64,
+    /// Live subscribers that heard none of them; `None` of a target that gave way.
+    pub unreached: Option<u64>,
 }
 
-/// Posts once, and again while some live subscriber has heard nothing.
+/// Posts once, and again while some live subscriber has heard nothing. Of a target that took subscribers and no post beside
+/// them it says why nothing more is posted: it was found at its end, which is a result.
 ///
 /// # Errors
-/// If the post is refused, or reaches nobody: then nothing can be measured.
+/// If a target that took all its subscribers refuses the post, or nobody hears of it: it is asked for the wrong thing.
 pub fn probe(
     scenario: &Scenario,
     engine: &Engine,
     writers: impl Fn(u32) -> WritersConfig,
-    clock: RunClock,
-    narrator: &mut Narrator,
+    live: &mut Live,
     target: &str,
-) -> Result<Probed, RunError> {
-    narrator.phase("probe", 1);
-    let live = |totals: &Totals| totals.established - totals.lost;
+) -> Result<(Probed, Option<String>), RunError> {
+    let clock = live.clock();
+    let live_now = |totals: &Totals| totals.established - totals.lost;
     let mut probes = 0;
     let unreached = loop {
         probes += 1;
         // Who connects later is not owed this probe.
         let established = engine.totals().established;
-        let look = |progress: &PassProgress, _: &SettledPosts| {
+        let look = |progress: &PassProgress<'_>, _: &SettledPosts| {
             let totals = &progress.totals;
-            narrator.progress("probe", 0, || {
-                format!("{} of {} subscribers reached", count(totals.heard), count(live(totals)))
+            let done = totals.heard as f64 / live_now(totals).max(1) as f64;
+            live.progress("probe", done, None, || {
+                format!("{} of {} subscribers reached", count(totals.heard), count(live_now(totals)))
             });
             let another = probes < PROBES_MAX && totals.heard > 0 && progress.elapsed_ns > NEXT_PROBE_NS;
             let over = another || progress.elapsed_ns > scenario.deadline_ns;
-            let answered = progress.acknowledged == 1 && (totals.heard >= live(totals) || over);
+            let answered = progress.acknowledged == 1 && (totals.heard >= live_now(totals) || over);
             // The post timeout ends the wait for a reply that never comes.
             Wish::enough_if(answered || progress.failed == 1 || interrupt::stop_asked())
         };
         let writers = writers(probes);
         let pass = pass_from_now(clock, writers.run, Arc::new([0]), scenario.deadline_ns);
-        let pass = run_pass(engine, writers, clock, pass, 0, &[], look)?;
+        let pass = run_pass(engine, writers, clock, pass, Judged::ALL, None, look)?;
         let totals = engine.totals();
         let unreached = established.saturating_sub(totals.lost).saturating_sub(totals.heard);
         if interrupt::stop_asked() {
@@ -72,25 +72,48 @@ pub fn probe(
                 // The first one was accepted: what the target refuses from then on is measured.
                 break unreached;
             }
-            return Err(RunError::ProbeRefused {
+            let refused = RunError::ProbeRefused {
                 target: target.to_owned(),
                 path: scenario.post_path.clone(),
                 failure: format!("{failure}{}", remedy(failure)),
-            });
+                is_shortage: matches!(failure, PostError::Shortage(_)),
+            };
+            let gave_way = match failure {
+                PostError::Shortage(_) => false,
+                PostError::Connection(_) | PostError::Timeout => true,
+                _ => turned_away(&totals),
+            };
+            return ended(refused, gave_way, live);
         }
-        if totals.heard == 0 && live(&totals) > 0 {
-            return Err(RunError::NobodyReached {
-                subscribers: live(&totals),
+        if totals.heard == 0 && live_now(&totals) > 0 {
+            let unheard = RunError::NobodyReached {
+                subscribers: live_now(&totals),
                 event: scenario.event.clone(),
                 namespace: scenario.namespace.clone(),
                 deadline_s: Duration::from_nanos(scenario.deadline_ns).as_secs_f64(),
-            });
+            };
+            return ended(unheard, turned_away(&totals), live);
         }
         if unreached == 0 || probes == PROBES_MAX {
             break unreached;
         }
     };
-    Ok(Probed { probes, unreached })
+    Ok((Probed { probes, unreached: Some(unreached) }, None))
+}
+
+/// Some subscribers could not connect, or did not stay.
+fn turned_away(totals: &Totals) -> bool {
+    totals.failed + totals.lost > 0
+}
+
+/// At the first probe post: a result, or an error.
+fn ended(why: RunError, gave_way: bool, live: &mut Live) -> Result<(Probed, Option<String>), RunError> {
+    if !gave_way {
+        return Err(why);
+    }
+    let why = format!("ended before the schedule: {why}");
+    live.note(&why);
+    Ok((Probed { probes: 1, unreached: None }, Some(why)))
 }
 
 /// What to do about a refused probe.

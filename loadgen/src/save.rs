@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use feedmark_core::recorder::INTERVAL_NS;
 use feedmark_reports::files::{self, FileError};
 use feedmark_reports::hdr_files::{IntervalLog, IntervalLogError, Series, write_hgrm};
+use feedmark_reports::run_set::RUN_FILE;
 use serde::Serialize;
 
 use crate::run::FinishedRun;
@@ -45,7 +46,7 @@ pub fn save(run: &mut FinishedRun) -> Result<(), (SaveError, Option<PathBuf>)> {
 
 fn save_in(run: &mut FinishedRun, folder: &Path) -> Result<(), SaveError> {
     // The figures first: whoever has run.json can make the rest again.
-    files::write_atomically(&folder.join("run.json"), &run.result)?;
+    files::write_atomically(&folder.join(RUN_FILE), &run.result)?;
     write_hlog(run, &folder.join("run.hlog"))?;
     let mut writer = BufWriter::new(File::create(folder.join("run.hgrm"))?);
     let beyond = run.result.latency_ns.delivery.beyond_deadline;
@@ -59,7 +60,11 @@ fn save_in(run: &mut FinishedRun, folder: &Path) -> Result<(), SaveError> {
 }
 
 /// A row per item, with a head.
-fn write_table(folder: &Path, name: &'static str, rows: &[impl Serialize]) -> Result<(), SaveError> {
+pub(crate) fn write_table(
+    folder: &Path,
+    name: &'static str,
+    rows: &[impl Serialize],
+) -> Result<(), SaveError> {
     let table_error = |error| SaveError::Table(name, error);
     let mut writer = csv::Writer::from_path(folder.join(name)).map_err(table_error)?;
     rows.iter().try_for_each(|row| writer.serialize(row)).map_err(table_error)?;

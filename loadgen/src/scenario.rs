@@ -2,6 +2,8 @@
 
 mod values;
 
+use std::ops::Range;
+
 use feedmark_core::schedule::{Arrivals, POSTS_MAX, Schedule, Stage};
 use feedmark_core::session::SessionSpec;
 use feedmark_core::socketio::Selector;
@@ -11,8 +13,13 @@ use feedmark_reports::threshold::{THRESHOLDS_MAX, Threshold};
 use feedmark_reports::units::short_duration;
 use url::Url;
 
-use self::values::{absolute, at_least_one, parse_auth, parse_fault, parse_header, parse_url};
+use self::values::{
+    absolute, at_least_one, parse_auth, parse_fault, parse_header, parse_metrics, parse_series, parse_url,
+    place,
+};
 use crate::settings::{ArrivalsSetting, DriverSetting, Settings, TimestampsSetting};
+use crate::target_watch::Place;
+use crate::target_watch::metrics::{MetricsAt, Wish};
 use crate::template::Template;
 use crate::units::{Rate, Size, Span, Subscribers};
 
@@ -38,8 +45,12 @@ pub struct Scenario {
     pub target_args: Vec<String>,
     /// What that server does wrong on command, with the scenario's seed.
     pub faults: Vec<String>,
-    /// Process to sample as the target's.
-    pub target_pid: Option<i32>,
+    /// Where the target is on this host, if it is.
+    pub target_place: Option<Place>,
+    /// Where it tells its figures.
+    pub target_metrics: Option<MetricsAt>,
+    /// Which of them are watched; none are those with well-known names.
+    pub series: Vec<Wish>,
     /// Subscribers.
     pub subscribers: u32,
     /// Posts per second.
@@ -138,7 +149,9 @@ impl Scenario {
                 .iter()
                 .map(|text| parse_fault(text))
                 .collect::<Result<_, _>>()?,
-            target_pid: settings.target_pid,
+            target_place: place(settings.target_pid, settings.target_cgroup)?,
+            target_metrics: settings.target_metrics.as_deref().map(parse_metrics).transpose()?,
+            series: parse_series(settings.series.unwrap_or_default())?,
             subscribers: settings.subscribers.unwrap_or(Subscribers::new(1000)).get(),
             rate_per_s,
             duration_ns,
@@ -177,6 +190,12 @@ impl Scenario {
             thresholds: settings.thresholds.unwrap_or_default().iter().map(|setting| setting.0).collect(),
         };
         check_thresholds(&scenario)?;
+        if scenario.target_metrics.is_none() && !scenario.series.is_empty() && scenario.url.is_some() {
+            return Err(wrong(
+                "series",
+                "they are read from target_metrics: give that, too, such as /metrics",
+            ));
+        }
         if scenario.url.is_some() && !scenario.target_args.is_empty() {
             return Err(wrong(
                 "target_args",
@@ -213,6 +232,11 @@ impl Scenario {
         let faults = self.faults.iter().flat_map(|fault| ["--fault".to_owned(), fault.clone()]);
         let seed = (!self.faults.is_empty()).then(|| ["--fault-seed".to_owned(), self.seed.to_string()]);
         seed.into_iter().flatten().chain(faults).chain(self.target_args.iter().cloned()).collect()
+    }
+
+    /// The steady phase, since the start of the schedule.
+    pub fn steady_ns(&self) -> Range<u64> {
+        self.warmup_ns..self.warmup_ns + self.duration_ns
     }
 
     /// Posts that rate, warm-up and duration make on average.
@@ -338,6 +362,8 @@ fn available(setting: DriverSetting) -> Result<Driver, ScenarioError> {
 
 #[cfg(test)]
 mod tests {
+    use feedmark_reports::scenario_text;
+
     use super::*;
 
     fn resolve(change: impl FnOnce(&mut Settings)) -> Result<Scenario, ScenarioError> {
@@ -360,7 +386,12 @@ mod tests {
     #[test]
     fn wrong_values_name_their_setting() {
         type Change = fn(&mut Settings);
-        let cases: [(Change, &str, &str); 11] = [
+        let cases: [(Change, &str, &str); 16] = [
+            (|s| (s.target_pid, s.target_cgroup) = (Some(1), Some("/a".into())), "target_cgroup", "drop one"),
+            (|s| s.target_cgroup = Some("a".into()), "target_cgroup", "`a`"),
+            (|s| s.target_metrics = Some("metrics".into()), "target_metrics", "/metrics"),
+            (|s| s.target_metrics = Some("http://me:secret@h/".into()), "target_metrics", "password"),
+            (|s| s.series = Some(vec!["a=b".into()]), "series", "`a=b`"),
             (|s| s.url = Some("localhost:3000".into()), "url", "http://"),
             (|s| s.url = Some("http://user:secret@h:1".into()), "url", "header"),
             (|s| s.url = Some("https://h".into()), "url", "TLS"),
@@ -384,11 +415,11 @@ mod tests {
         /// Whatever a scenario file holds, there is an answer, never a panic.
         #[test]
         fn any_file_is_answered(
-            lines in proptest::collection::vec((0..26usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
+            lines in proptest::collection::vec((0..29usize, "[ -~]{0,20}|[0-9]{1,20}(/s|s|MiB)?|\\PC{0,8}"), 0..6),
             noise in "\\PC{0,40}",
         ) {
-            const NAMES: [&str; 26] = [
-                "url", "target_args", "target_pid", "subscribers", "rate", "duration", "warmup", "deadline",
+            const NAMES: [&str; 29] = [
+                "url", "target_args", "target_pid", "target_cgroup", "target_metrics", "series", "subscribers", "rate", "duration", "warmup", "deadline",
                 "arrivals", "seed", "in_flight", "post_path", "header", "body", "post_timeout", "event", "namespace",
                 "socket_path", "auth", "connect_rate", "connect_timeout", "max_message", "driver", "threads",
                 "timestamps", "thresholds",
@@ -400,6 +431,20 @@ mod tests {
                     let _ = Scenario::resolve(settings, 2);
                 }
             }
+        }
+    }
+
+    /// What a report prints, to run it again, asks for the recorded scenario.
+    #[test]
+    fn what_is_written_of_a_record_resolves_to_it() {
+        let typed = "target_args = '--store memory'\nfault = ['kind=drop,share=0.01']\nrate = '0.3/s'\nwarmup = '1s500ms'\n\
+                     seed = 9\nbody = \"it's {{marker}}\\n\\\"\"\nconnect_rate = '500/s'\nconnect_within = '2m'\nthreads = 3\n\
+                     timestamps = 'user'\nthresholds = ['delivery p90 < 250ms over 10s', 'missing == 0 abort']";
+        for text in [typed, "url = 'http://127.0.0.1:3000'"] {
+            let scenario = Scenario::resolve(toml::from_str(text).unwrap(), 2).unwrap();
+            let written = scenario_text::file(&scenario.record(), scenario.seed);
+            let again = Scenario::resolve(toml::from_str(&written).unwrap(), 8).unwrap();
+            assert_eq!((again.record(), again.seed), (scenario.record(), scenario.seed), "{written}");
         }
     }
 

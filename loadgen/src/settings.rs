@@ -87,9 +87,19 @@ settings! {
     /// What the reference server does wrong on command, such as kind=drop,share=0.01; repeatable (docs/faults.md)
     #[arg(long, env = "FEEDMARK_FAULT", value_name = "FAULT", value_delimiter = ';', help_heading = "Target")]
     fault: Vec<String>,
-    /// Process whose CPU and memory are sampled as the target's
+    /// Process that is watched as the target, with all that it started: CPU, memory, descriptors, its control group
     #[arg(long, env = "FEEDMARK_TARGET_PID", value_name = "PID", help_heading = "Target")]
     target_pid: i32,
+    /// Control group that is watched as the target, such as /system.slice/feed.service (see /proc/PID/cgroup)
+    #[arg(long, env = "FEEDMARK_TARGET_CGROUP", value_name = "PATH", help_heading = "Target")]
+    target_cgroup: String,
+    /// Where the target tells its figures in Prometheus' text form: a path on the target, such as /metrics, or a URL
+    #[arg(long, env = "FEEDMARK_TARGET_METRICS", value_name = "URL", help_heading = "Target")]
+    target_metrics: String,
+    /// One of these figures, such as process_open_fds or 'jobs{queue="out"}', and what it is if its name does not say so:
+    /// jobs_rss=memory (commit-time is that of one committer); repeatable [default: those with well-known names] (docs/capacity.md)
+    #[arg(long, env = "FEEDMARK_SERIES", value_name = "NAME", value_delimiter = ';', help_heading = "Target")]
+    series: Vec<String>,
 
     /// Subscribers connected at the same time [default: 1000]
     #[arg(short = 'c', long, env = "FEEDMARK_SUBSCRIBERS", value_name = "N", help_heading = "Load")]

@@ -76,6 +76,11 @@ impl Span {
         self.0
     }
 
+    /// So many nanoseconds.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(Duration::from_nanos(ns))
+    }
+
     /// A constant number of seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))

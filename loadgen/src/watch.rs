@@ -81,7 +81,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Why the run may end itself now, if it may; cheap enough for every turn of a loop.
-    pub fn look(&mut self, progress: &PassProgress, settled: &SettledPosts) -> Option<String> {
+    pub fn look(&mut self, progress: &PassProgress<'_>, settled: &SettledPosts) -> Option<String> {
         let steady_ns = progress.elapsed_ns.checked_sub(self.scenario.warmup_ns)?;
         if steady_ns >= self.scenario.duration_ns || progress.stopped_ns.is_some() {
             return None;
@@ -94,7 +94,11 @@ impl<'a> Watch<'a> {
         ))
     }
 
-    fn by_posts(&mut self, progress: &PassProgress, settled: &SettledPosts) -> Option<(Threshold, String)> {
+    fn by_posts(
+        &mut self,
+        progress: &PassProgress<'_>,
+        settled: &SettledPosts,
+    ) -> Option<(Threshold, String)> {
         let from = self.next;
         self.next = from.max(settled.times.len());
         self.by_post.iter_mut().find_map(|watched| {
@@ -103,7 +107,7 @@ impl<'a> Watch<'a> {
         })
     }
 
-    fn by_counts(&mut self, progress: &PassProgress) -> Option<(Threshold, String)> {
+    fn by_counts(&mut self, progress: &PassProgress<'_>) -> Option<(Threshold, String)> {
         // What is missing from these has had one more deadline to come.
         let deadlines_ns = 2 * self.scenario.deadline_ns;
         let missing_until =
@@ -122,7 +126,7 @@ impl<'a> Watch<'a> {
 }
 
 /// How many there have been for certain. What comes to an end with the run is refused where thresholds are read.
-fn so_far(what: Count, faults: &Faults, progress: &PassProgress) -> u64 {
+fn so_far(what: Count, faults: &Faults, progress: &PassProgress<'_>) -> u64 {
     match what {
         Count::Missing => faults.missing,
         Count::Late => faults.late,
@@ -172,7 +176,7 @@ impl ByPost {
     fn look(
         &mut self,
         posts: Range<usize>,
-        progress: &PassProgress,
+        progress: &PassProgress<'_>,
         settled: &SettledPosts,
     ) -> Option<String> {
         for seq in posts {
@@ -193,7 +197,7 @@ impl ByPost {
     }
 
     /// Why the stretch fails, whatever comes: it is all of the schedule, or has passed.
-    fn certain(&self, progress: &PassProgress) -> Option<String> {
+    fn certain(&self, progress: &PassProgress<'_>) -> Option<String> {
         let (end_ns, posts) = self.stretches.last()?;
         if self.threshold.window.is_some() && progress.elapsed_ns < *end_ns {
             return None;
@@ -227,8 +231,9 @@ mod tests {
     use feedmark_core::ledger::SettledPost;
 
     use super::*;
-    use crate::collector::Collector;
+    use crate::collector::{Collector, Judged};
     use crate::settings::Settings;
+    use crate::writers::WriterCounters;
 
     const S: u64 = 1_000_000_000;
 
@@ -238,7 +243,8 @@ mod tests {
         let scenario = Scenario::resolve(settings, 2).unwrap();
         let threshold = expression.parse().unwrap();
         let offsets_ns: Arc<[u64]> = (0..100).map(|post| post * S / 10).collect();
-        let mut collector = Collector::new(1, Arc::clone(&offsets_ns), 0, &[threshold]);
+        let mut collector =
+            Collector::new(1, Arc::clone(&offsets_ns), Judged { thresholds: &[threshold], ..Judged::ALL });
         for seq in 0..settled {
             let arrived = if seq < bad { reached } else { 10 };
             collector.take(SettledPost { seq, owed: 10, latencies_ns: vec![1_000; arrived] });
@@ -252,6 +258,7 @@ mod tests {
             failed: 0,
             failed_judged: 0,
             totals,
+            writers: &WriterCounters::new(),
         };
         let mut watched = ByPost::new(threshold, &scenario, &offsets_ns);
         watched.look(0..settled as usize, &progress, collector.settled())

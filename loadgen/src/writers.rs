@@ -10,12 +10,15 @@ mod lone;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use feedmark_core::ledger::Pass;
 use feedmark_core::marker::Marker;
+use feedmark_reports::quantile::new_histogram;
+use hdrhistogram::Histogram;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::RunClock;
@@ -76,8 +79,15 @@ pub struct PostRecord {
     pub failure: Option<PostError>,
 }
 
-/// Plain counters for the live view.
-#[derive(Debug, Default)]
+impl PostRecord {
+    /// How late its first byte left, less the time to open a connection; `None` if none did.
+    pub fn send_lag_ns(&self, intended_ns: u64) -> Option<u64> {
+        Some(self.sent_ns?.saturating_sub(intended_ns).saturating_sub(self.connect_ns))
+    }
+}
+
+/// What is known of the posts while they are being sent.
+#[derive(Debug)]
 pub struct WriterCounters {
     /// Posts acknowledged.
     pub acknowledged: AtomicU64,
@@ -85,6 +95,28 @@ pub struct WriterCounters {
     pub failed: AtomicU64,
     /// Of these, posts from the first judged one on.
     pub failed_judged: AtomicU64,
+    /// Send lag below the cap, of judged posts with an outcome, since somebody last took it.
+    send_lag: Mutex<Histogram<u64>>,
+}
+
+impl WriterCounters {
+    pub(crate) fn new() -> Self {
+        Self {
+            acknowledged: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            failed_judged: AtomicU64::new(0),
+            send_lag: Mutex::new(new_histogram()),
+        }
+    }
+
+    /// Send lag below the cap, of judged posts that have had their outcome since this was last asked.
+    pub fn take_send_lag(&self) -> Histogram<u64> {
+        std::mem::replace(&mut self.send_lag(), new_histogram())
+    }
+
+    fn send_lag(&self) -> MutexGuard<'_, Histogram<u64>> {
+        self.send_lag.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The running writers.
@@ -95,26 +127,27 @@ pub struct Writers {
 }
 
 impl Writers {
-    /// Starts the writers; posts come from the returned queue, which has room for `posts_max`, and are judged from
-    /// `first_judged` on.
+    /// Starts the writers; posts come from the returned queue, which has room for the whole schedule of `pass`, and are
+    /// judged from `first_judged` on.
     ///
     /// # Errors
     /// If the runtime or its thread cannot be made.
     pub fn start(
         config: WritersConfig,
         clock: RunClock,
-        posts_max: usize,
+        pass: &Pass,
         first_judged: u32,
     ) -> std::io::Result<(Self, mpsc::Sender<u32>)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (sender, posts) = mpsc::channel(posts_max.max(1));
+        let (sender, posts) = mpsc::channel(pass.offsets_ns.len().max(1));
         let (abandon, abandoned) = watch::channel(false);
-        let counters = Arc::new(WriterCounters::default());
-        let shared = Shared { config, clock, first_judged, abandoned, counters: Arc::clone(&counters) };
+        let counters = Arc::new(WriterCounters::new());
+        let shared = Arc::new(Shared { config, clock, abandoned });
+        let count = Count { pass: pass.clone(), first_judged, counters: Arc::clone(&counters) };
         let thread = std::thread::Builder::new().name("writers".into()).spawn(move || {
             wake_on_time();
             let goes_first = go_first();
-            (runtime.block_on(dispatch(Arc::new(shared), posts)), goes_first)
+            (runtime.block_on(dispatch(shared, posts, count)), goes_first)
         })?;
         Ok((Self { thread, abandon, counters }, sender))
     }
@@ -147,8 +180,13 @@ impl Writers {
 struct Shared {
     config: WritersConfig,
     clock: RunClock,
-    first_judged: u32,
     abandoned: watch::Receiver<bool>,
+}
+
+/// Counts outcomes.
+struct Count {
+    pass: Pass,
+    first_judged: u32,
     counters: Arc<WriterCounters>,
 }
 
@@ -166,7 +204,7 @@ struct Taken {
 }
 
 /// Gives each post to an idle writer, the one used last first, so that few connections do the work.
-async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<PostRecord> {
+async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>, count: Count) -> Vec<PostRecord> {
     let cap = shared.config.in_flight_max;
     let (returning, mut returned) = mpsc::channel(usize::from(cap));
     let mut abandoned = shared.abandoned.clone();
@@ -185,7 +223,7 @@ async fn dispatch(shared: Arc<Shared>, mut posts: mpsc::Receiver<u32>) -> Vec<Po
         tokio::select! {
             biased;
             Some((writer, record)) = returned.recv() => {
-                count(&shared, &record);
+                count.take(&record);
                 records.push(record);
                 let next = if *shared.abandoned.borrow() { None } else { waiting.pop_front() };
                 match next {
@@ -240,14 +278,22 @@ fn not_sent(taken: Taken) -> PostRecord {
     }
 }
 
-fn count(shared: &Shared, record: &PostRecord) {
-    let counters = &shared.counters;
-    if record.failure.is_none() {
-        counters.acknowledged.fetch_add(1, Ordering::Relaxed);
-        return;
+impl Count {
+    fn take(&self, record: &PostRecord) {
+        let counters = &self.counters;
+        let is_judged = record.seq >= self.first_judged;
+        let intended_ns = self.pass.base_ns + self.pass.offsets_ns[record.seq as usize];
+        let below_cap = is_judged && !record.waited_at_cap;
+        if let Some(lag_ns) = record.send_lag_ns(intended_ns).filter(|_| below_cap) {
+            counters.send_lag().saturating_record(lag_ns);
+        }
+        if record.failure.is_none() {
+            counters.acknowledged.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        counters.failed.fetch_add(1, Ordering::Relaxed);
+        counters.failed_judged.fetch_add(u64::from(is_judged), Ordering::Relaxed);
     }
-    counters.failed.fetch_add(1, Ordering::Relaxed);
-    counters.failed_judged.fetch_add(u64::from(record.seq >= shared.first_judged), Ordering::Relaxed);
 }
 
 async fn write_post(

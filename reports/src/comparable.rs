@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::run_result::{ArrivalLaw, Driver, ScenarioRecord, Timestamps};
+use crate::run_result::ScenarioRecord;
 use crate::terminal::clean;
 use crate::units::{bytes, count, flag_duration, number};
 use crate::{RunResult, Status};
@@ -93,7 +93,7 @@ fn unequal(base: &[Vec<Fact>], candidate: &[Vec<Fact>]) -> Vec<Difference> {
 fn ends(base: &[RunResult], candidate: &[RunResult]) -> Option<Difference> {
     let end = |run: &RunResult| match (run.interrupted, &run.aborted) {
         (true, _) => "interrupted",
-        (false, Some(_)) => "aborted by a threshold",
+        (false, Some(_)) => "ended itself early",
         (false, None) => AS_PLANNED,
     };
     let words = |runs: &[RunResult]| named(&distinct(runs.iter().map(end)));
@@ -136,14 +136,10 @@ fn named(values: &[&str]) -> String {
 
 fn facts(run: &RunResult) -> Vec<Fact> {
     let host = &run.host;
-    let timestamps = match run.timestamps {
-        Timestamps::Kernel => "kernel",
-        Timestamps::User => "user",
-    };
     let real_time = if run.evidence.real_time_priority { "yes" } else { "no" };
     let mut facts = scenario_facts(&run.scenario);
     facts.extend([
-        Fact { what: "timestamps", value: timestamps.to_owned(), role: Role::Work },
+        Fact { what: "timestamps", value: run.timestamps.name().to_owned(), role: Role::Work },
         Fact { what: "seed", value: run.seed.to_string(), role: Role::Series },
         Fact { what: "feedmark_version", value: run.feedmark_version.clone(), role: Role::Circumstance },
         Fact { what: "host.cpu", value: host.cpu.clone(), role: Role::Circumstance },
@@ -190,26 +186,18 @@ fn scenario_facts(scenario: &ScenarioRecord) -> Vec<Fact> {
     let circumstance = |what, value| Fact { what, value, role: Role::Circumstance };
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     let list = |values: &[String]| if values.is_empty() { "none".to_owned() } else { values.join(" ") };
-    let law = match arrivals {
-        ArrivalLaw::Poisson => "poisson",
-        ArrivalLaw::Constant => "constant",
-    };
-    let driver_name = match driver {
-        Driver::Engine => "engine",
-        Driver::RustSocketio => "rust_socketio",
-    };
     let kind = if url.is_some() { "a server by url" } else { "the reference server" };
     let mut facts = vec![
         work("target", kind.to_owned()),
         work("subscribers", count(u64::from(*subscribers))),
         work("rate", format!("{}/s", number(*rate_per_s))),
-        work("arrivals", law.to_owned()),
+        work("arrivals", arrivals.name().to_owned()),
         work("duration", flag_duration(*duration_ns)),
         work("warmup", flag_duration(*warmup_ns)),
         work("deadline", flag_duration(*deadline_ns)),
         work("in_flight", in_flight_max.to_string()),
         work("body", body.clone()),
-        work("driver", driver_name.to_owned()),
+        work("driver", driver.name().to_owned()),
         work("connect_rate", or_none(connect_rate_per_s.map(|rate| format!("{}/s", number(rate))))),
         work("connect_timeout", flag_duration(*connect_timeout_ns)),
         work("connect_within", or_none(connect_within_ns.map(flag_duration))),
@@ -235,6 +223,7 @@ fn scenario_facts(scenario: &ScenarioRecord) -> Vec<Fact> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run_result::{ArrivalLaw, Driver, Timestamps};
     use crate::sample;
 
     fn against(change: impl FnOnce(&mut RunResult)) -> Vec<Difference> {
@@ -325,7 +314,7 @@ mod tests {
         let interrupted = against(|run| run.interrupted = true);
         assert_eq!(interrupted[0].to_string(), "end: as planned in the base, interrupted in the candidate");
         let aborted = against(|run| run.aborted = Some("missing == 0".to_owned()));
-        assert!(aborted[0].forbids && aborted[0].candidate == "aborted by a threshold", "{aborted:?}");
+        assert!(aborted[0].forbids && aborted[0].candidate == "ended itself early", "{aborted:?}");
         let mut both = sample::run();
         both.interrupted = true;
         let found = differences(&[both.clone()], &[both]);

@@ -34,25 +34,21 @@ pub const CONFIDENCE: f64 = 0.95;
 
 /// The figures that are compared if nobody asks for others.
 pub const METRICS: [Metric; 14] = [
-    latency(Series::Delivery, 0.5),
-    latency(Series::Delivery, 0.9),
-    latency(Series::Delivery, 0.99),
-    latency(Series::FullFanout, 0.5),
-    latency(Series::FullFanout, 0.99),
-    latency(Series::FirstDelivery, 0.5),
-    latency(Series::ResponseTime, 0.5),
-    latency(Series::ResponseTime, 0.99),
-    latency(Series::Connect, 0.5),
+    Metric::Latency(Series::Delivery, Rank::percentile(50.0)),
+    Metric::Latency(Series::Delivery, Rank::percentile(90.0)),
+    Metric::Latency(Series::Delivery, Rank::percentile(99.0)),
+    Metric::Latency(Series::FullFanout, Rank::percentile(50.0)),
+    Metric::Latency(Series::FullFanout, Rank::percentile(99.0)),
+    Metric::Latency(Series::FirstDelivery, Rank::percentile(50.0)),
+    Metric::Latency(Series::ResponseTime, Rank::percentile(50.0)),
+    Metric::Latency(Series::ResponseTime, Rank::percentile(99.0)),
+    Metric::Latency(Series::Connect, Rank::percentile(50.0)),
     Metric::Count(Count::Missing),
     Metric::Count(Count::Late),
     Metric::CpuPerMillion(Side::Target),
     Metric::PeakMemory(Side::Target),
     Metric::CpuPerMillion(Side::Generator),
 ];
-
-const fn latency(series: Series, quantile: f64) -> Metric {
-    Metric::Latency(series, Rank::Quantile(quantile))
-}
 
 /// A comparison, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

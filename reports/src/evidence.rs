@@ -17,9 +17,8 @@ pub struct Evidence {
     pub arrival_a2: Option<f64>,
     /// The same of the gaps as they were scheduled: one seed in a hundred is an unlikely one.
     pub arrival_a2_scheduled: Option<f64>,
-    /// Greatest difference between a gap as it was sent and as it was scheduled (constant arrivals only), for all but
-    /// the worst 1 % of the gaps.
-    pub gap_error_p99_ns: Option<u64>,
+    /// How much the gaps as they were sent differ from the scheduled ones (constant arrivals only).
+    pub gap_error: Option<GapError>,
     /// Pacer and writers had a real-time priority (SCHED_FIFO): the process was allowed to ask for one.
     pub real_time_priority: bool,
     /// Lateness of a sleeper with 1 ms period beside each group of threads that the scheduler treats alike.
@@ -28,10 +27,18 @@ pub struct Evidence {
     pub threads: Vec<ThreadUse>,
     /// Greatest share of the host's CPU time that the hypervisor took away, per window of 1 s.
     pub steal_share_max: Option<f64>,
+    /// Share of the host's CPU time that anything used in the steady phase.
+    #[serde(default)]
+    pub host_cpu_share: Option<f64>,
     /// Time for which a CPU quota stopped the generator (control groups).
     pub throttled_ns: Option<u64>,
     /// Greatest share of a 1 s window in which some task of the host waited for a CPU (pressure stall information).
     pub cpu_pressure_share_max: Option<f64>,
+    /// Mean number of owed deliveries under way in the steady phase: for each that arrived in time, how much of the phase lay
+    /// between its intended time and its arrival, summed up from the stamps, over the length of the phase. By Little's law
+    /// it is rate x subscribers x mean latency, where nothing is missing. `null` if the phase was cut short.
+    #[serde(default)]
+    pub outstanding_mean: Option<f64>,
     /// Delivery latency if every frame that shared a read, and so a stamp, with a later one had come as early as it
     /// can have: the truth lies between this and `latency_ns.delivery`.
     pub delivery_earliest_ns: LatencySummary,
@@ -52,6 +59,15 @@ pub struct Evidence {
     pub steady_spread_max: Option<f64>,
     /// The floor of this host at the same load, where `feedmark calibrate` has stored it.
     pub floor: Option<Floor>,
+}
+
+/// A quantile of the differences between gaps as they were sent and as they were scheduled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GapError {
+    /// The highest of `p50`, `p90` and `p99` that the gaps support.
+    pub quantile: String,
+    /// Its value.
+    pub ns: u64,
 }
 
 /// How late a sleeper woke that does nothing else.
@@ -101,4 +117,7 @@ pub struct Floor {
     pub p90: Quantile,
     /// Its quantile 0.99.
     pub p99: Quantile,
+    /// All of its delivery latency; `null` of floors that were stored before this was.
+    #[serde(default)]
+    pub delivery: Option<LatencySummary>,
 }

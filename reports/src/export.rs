@@ -1,4 +1,4 @@
-//! What a pipeline is shown: the outcome of a run or a gate, in the formats that its tools read.
+//! What a pipeline is shown: the outcome of a run, a gate or a capacity session, in the formats that its tools read.
 //!
 //! Invariants:
 //! * [`Outcome`] is all that a format knows, and a format is a function of it.
@@ -9,6 +9,7 @@
 pub mod github;
 mod junit;
 pub mod markdown;
+mod of_capacity;
 mod of_gate;
 mod of_run;
 mod openmetrics;
@@ -20,7 +21,7 @@ mod trend;
 use std::fmt;
 use std::str::FromStr;
 
-pub use outcome::{Case, Figure, Kind, Outcome};
+pub use outcome::{Carried, Case, Figure, Kind, Outcome};
 
 /// A format that other tools read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

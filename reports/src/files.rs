@@ -5,7 +5,7 @@
 //!   beside it, flushed to the disk, and renamed over it.
 //! * What is read is bounded in size and has the right schema version before anything else is believed.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,16 @@ pub enum FileError {
         /// Path of the value inside the document, such as `posts.sent`.
         place: String,
         /// What is wrong and what is allowed.
+        message: String,
+    },
+    /// A value that the type allows, and that nothing can have been.
+    #[error("{}: {place}: {message}: was the file changed?", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// Path of the value inside the document, such as `steps[3].took_ns`.
+        place: String,
+        /// What is wrong.
         message: String,
     },
     /// The file was written with another schema version.
@@ -161,12 +171,21 @@ pub fn write_atomically(path: &Path, document: &impl Serialize) -> Result<(), Fi
     replace(path, &json)
 }
 
-/// Writes a file so that a reader sees it whole or not at all; an older one is replaced.
+/// Writes a file so that a reader sees it whole or not at all; an older one is replaced, and a link stays one. What is no
+/// file (a pipe, a terminal, `/dev/stdout`) is written to as it is.
 ///
 /// # Errors
 /// When the folder or the disk refuses; the older file, if there was one, is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let io_error = |source| FileError::Io { action: "write", path: path.to_owned(), source };
+    // What stdout is redirected to is a file with a writer: replaced, it would lose what is said afterwards.
+    let is_device = path.starts_with("/dev") || path.starts_with("/proc");
+    if fs::metadata(path).is_ok_and(|there| !there.is_dir() && (is_device || !there.is_file())) {
+        let open = fs::OpenOptions::new().append(true).open(path);
+        return open.and_then(|mut opened| opened.write_all(bytes)).map_err(io_error);
+    }
+    let linked = fs::canonicalize(path);
+    let path = linked.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -200,8 +219,6 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -330,5 +347,30 @@ mod tests {
         fn any_bytes_are_read_or_refused(bytes: Vec<u8>) {
             let _ = parse::<RunResult>(Path::new("run.json"), &bytes, SCHEMA_VERSION);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one_and_what_is_no_file_is_written_to() {
+        use std::os::unix::fs::{FileTypeExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link, pipe] = ["file", "link", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").unwrap();
+        symlink(&file, &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        replace(&pipe, b"through").unwrap();
+        assert_eq!(reader.join().unwrap(), "through");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        // Nothing is kept there, so nothing is written either.
+        assert!(
+            replace(Path::new("/dev/full"), b"x").unwrap_err().to_string().contains("cannot write /dev/full")
+        );
     }
 }

@@ -7,11 +7,15 @@
 //! * Late and missing deliveries have no value, so neither file holds them: a `#` comment in each
 //!   says how many there are.
 
+mod coarser;
 mod hgrm;
 mod hlog;
+mod read;
 
+pub(crate) use coarser::coarser;
 pub use hgrm::write_hgrm;
 pub use hlog::{IntervalLog, IntervalLogError, Series};
+pub use read::{Interval, ReadError, intervals};
 
 /// Nanoseconds in the unit that both files print, the millisecond.
 const NS_PER_PRINTED_UNIT: f64 = 1e6;

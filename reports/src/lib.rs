@@ -6,6 +6,7 @@
 //! Invariant: this crate knows neither sockets nor clocks nor the load generator.
 
 mod advice;
+pub mod capacity;
 pub mod comparable;
 pub mod comparison;
 pub mod evidence;
@@ -13,15 +14,21 @@ pub mod export;
 pub mod files;
 pub mod gate;
 pub mod hdr_files;
+pub mod html;
+pub mod live;
 pub mod markdown;
 pub mod metric;
+pub mod post_row;
 pub mod quantile;
+pub mod run_folder;
 pub mod run_result;
 pub mod run_set;
 #[cfg(any(test, feature = "sample"))]
 pub mod sample;
+pub mod scenario_text;
 pub mod schema;
 pub mod stats;
+pub mod target_use;
 pub mod terminal;
 pub mod threshold;
 pub mod units;

@@ -63,6 +63,11 @@ const PEAK_MEMORY: &str = "peak_memory";
 const COMPLETENESS: &str = "completeness";
 
 impl Rank {
+    /// The quantile of a percentile in (0, 100).
+    pub const fn percentile(percentile: f64) -> Self {
+        Self::Quantile(percentile / 100.0)
+    }
+
     /// The quantile in (0, 1]; 1 is the greatest value.
     pub const fn quantile(self) -> f64 {
         match self {

@@ -148,6 +148,12 @@ pub fn is_supported(effective_samples: f64, quantile: f64) -> bool {
     effective_samples * (1.0 - quantile) >= SAMPLES_BEYOND_MIN - 1e-6
 }
 
+/// The highest of p50, p90 and p99 that `effective_samples` support, with its name; p50 where they support none.
+pub fn highest_supported(effective_samples: f64) -> (&'static str, f64) {
+    let supported = |(_, quantile): &(&str, f64)| is_supported(effective_samples, *quantile);
+    [("p99", 0.99), ("p90", 0.9)].into_iter().find(supported).unwrap_or(("p50", 0.5))
+}
+
 /// The effective samples that `quantile` in [0, 1) needs before it is printed (METHOD V9).
 pub fn effective_samples_needed(quantile: f64) -> f64 {
     (SAMPLES_BEYOND_MIN / (1.0 - quantile) - 1e-6).ceil()

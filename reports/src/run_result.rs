@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
+use crate::target_use::{MetricSeries, TargetUse};
 use crate::threshold::Threshold;
 use crate::threshold::result::ThresholdResult;
 use crate::validity::{Check, Finding};
@@ -39,7 +40,8 @@ pub struct RunResult {
     pub findings: Vec<Finding>,
     /// True when a person stopped the run; what was measured until then is in the file.
     pub interrupted: bool,
-    /// Why the run ended itself before its time: a threshold that was certain to fail.
+    /// Why the run ended itself before its time: a threshold that was certain to fail, or a target that took no post beside
+    /// its subscribers.
     #[serde(default)]
     pub aborted: Option<String>,
     /// Posts left out of every figure, because a person would not wait for their deadline.
@@ -153,6 +155,16 @@ pub enum ArrivalLaw {
     Constant,
 }
 
+impl ArrivalLaw {
+    /// Its name, as in `run.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Poisson => "poisson",
+            Self::Constant => "constant",
+        }
+    }
+}
+
 /// What subscribers connect through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +174,16 @@ pub enum Driver {
     Engine,
     /// A client object of the `rust_socketio` crate for every subscriber.
     RustSocketio,
+}
+
+impl Driver {
+    /// Its name, as in `run.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::RustSocketio => "rust_socketio",
+        }
+    }
 }
 
 /// Facts of the machine that ran the generator.
@@ -187,6 +209,16 @@ pub enum Timestamps {
     Kernel,
     /// The run clock, read after `read`.
     User,
+}
+
+impl Timestamps {
+    /// Its name, as in `run.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::User => "user",
+        }
+    }
 }
 
 /// A phase as it happened.
@@ -295,6 +327,19 @@ pub struct Connections {
     pub duration_ns: u64,
     /// Time of each step of a successful attempt.
     pub connect_ns: ConnectTimes,
+    /// How many were connected, from the first attempt to the end: the moments at which that changed, thinned out to
+    /// no more than a few hundred.
+    #[serde(default)]
+    pub ramp: Vec<ConnectedAt>,
+}
+
+/// How many subscribers were connected from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectedAt {
+    /// Since the start of the run.
+    pub at_ns: u64,
+    /// Subscribers connected.
+    pub connected: u64,
 }
 
 /// Time of each step of a successful connection attempt.
@@ -352,8 +397,21 @@ pub struct Fanout {
 pub struct Resources {
     /// The load generator.
     pub generator: ProcessUse,
-    /// The target, where its process is on this host and known.
+    /// The target, where its process is on this host and known: with all that it started, and pages that several processes
+    /// share counted for each.
     pub target: Option<ProcessUse>,
+    /// What else the target used, and what it may use.
+    #[serde(default)]
+    pub target_use: Option<TargetUse>,
+    /// What the target said of itself at `/metrics`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<MetricSeries>,
+    /// Bytes that came over the subscribers' connections in the steady phase.
+    #[serde(default)]
+    pub received_bytes: Option<u64>,
+    /// Bytes per second that the interface carries by which a target on another host is reached.
+    #[serde(default)]
+    pub network_limit_bytes_per_s: Option<u64>,
 }
 
 /// What one process used.

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use crate::evidence::{Drift, Evidence, Floor, Hiccups, ThreadUse};
 use crate::quantile::new_histogram;
 use crate::run_result::*;
+use crate::target_use::{
+    Bucket, BusiestThread, Meaning, MetricSample, MetricSeries, TargetSample, TargetUse,
+};
 use crate::{LatencySummary, Quantile, RunResult, Status, Verdict};
 
 const MS: u64 = 1_000_000;
@@ -84,6 +87,9 @@ pub fn run() -> RunResult {
                 socketio: connect(200_000, 6 * MS),
                 total: connect(600_000, 14 * MS),
             },
+            ramp: (0..=4)
+                .map(|step| ConnectedAt { at_ns: step * 103 * MS, connected: step * SUBSCRIBERS / 4 })
+                .collect(),
         },
         latency_ns: Latencies {
             delivery: latency(owed, 2 * MS, 13 * MS, 0, POSTS as f64),
@@ -106,6 +112,10 @@ pub fn run() -> RunResult {
         resources: Resources {
             generator: process(4.312, Some(7.187), 14_234_567),
             target: Some(process(5.04, Some(8.4), 61_800_000)),
+            target_use: Some(target_use()),
+            series: vec![commits()],
+            received_bytes: Some(200_000_000),
+            network_limit_bytes_per_s: None,
         },
         thresholds: Vec::new(),
     };
@@ -123,7 +133,7 @@ fn evidence() -> Evidence {
         achieved_rate_ratio: Some(1.0002),
         arrival_a2: Some(0.9),
         arrival_a2_scheduled: Some(0.88),
-        gap_error_p99_ns: None,
+        gap_error: None,
         real_time_priority: true,
         hiccups: vec![group("reactors"), group("all others")],
         threads: vec![ThreadUse {
@@ -134,8 +144,10 @@ fn evidence() -> Evidence {
             run_delay_share_max: Some(0.02),
         }],
         steal_share_max: Some(0.001),
+        host_cpu_share: Some(0.31),
         throttled_ns: Some(0),
         cpu_pressure_share_max: Some(0.2),
+        outstanding_mean: Some(150.0),
         delivery_earliest_ns: latency(POSTS * SUBSCRIBERS, 1_990_000, 12_990_000, 0, POSTS as f64),
         probes: 1,
         probe_unreached: Some(0),
@@ -149,6 +161,7 @@ fn evidence() -> Evidence {
             p50: Quantile::Ns(800_000),
             p90: Quantile::Ns(1_500_000),
             p99: Quantile::Ns(2_100_000),
+            delivery: Some(latency(30_000, 300_000, 2_200_000, 0, 300.0)),
         }),
     }
 }
@@ -185,12 +198,54 @@ fn scenario() -> ScenarioRecord {
 }
 
 fn process(cpu_s: f64, per_million: Option<f64>, peak_memory_bytes: u64) -> ProcessUse {
-    let sample = |at_ns, cpu_s| ProcessSample { at_ns, cpu_s, memory_bytes: peak_memory_bytes / 2 };
+    let sample = |second: u64| ProcessSample {
+        at_ns: second * S,
+        cpu_s: 0.1 + cpu_s * second as f64 / 40.0,
+        memory_bytes: peak_memory_bytes / 2,
+    };
     ProcessUse {
         cpu_s,
         cpu_s_per_million_deliveries: per_million,
         peak_memory_bytes,
-        samples: vec![sample(0, 0.1), sample(S, 0.3)],
+        samples: (0..=47).map(sample).collect(),
+    }
+}
+
+/// One process with a thousand subscribers, nothing used up.
+fn target_use() -> TargetUse {
+    let sample = |second: u64| TargetSample {
+        at_ns: second * S,
+        busiest_thread_share: Some(0.11),
+        throttled_ns: Some(0),
+        descriptors: Some(1_031),
+        descriptors_limit: Some(1_048_576),
+        group_memory_bytes: None,
+        kernel_memory_bytes: None,
+        socket_buffer_bytes: Some(400_000),
+    };
+    TargetUse {
+        processes_max: 1,
+        processes_left_out_max: 0,
+        cpus: Some(2),
+        memory_limit_bytes: None,
+        memory_is_shared: false,
+        memory_kills: Some(0),
+        busiest_thread: Some(BusiestThread { name: "tokio-rt-worker".to_owned(), cpu_share: 0.1 }),
+        samples: (0..=47).map(sample).collect(),
+    }
+}
+
+/// 20 commits a second, nearly all of them within 2 ms.
+fn commits() -> MetricSeries {
+    MetricSeries {
+        selector: "feed_store_commit_seconds".to_owned(),
+        meaning: Some(Meaning::CommitTime),
+        is_counter: true,
+        samples: (0..=47)
+            .map(|second| MetricSample { at_ns: second * S, value: 0.03 * second as f64 })
+            .collect(),
+        buckets: vec![Bucket { at_most: 0.001, count: 500.0 }, Bucket { at_most: 0.002, count: 598.0 }],
+        observations: Some(600.0),
     }
 }
 
@@ -229,6 +284,8 @@ pub(crate) fn lossy() -> RunResult {
     run.latency_ns.delivery = latency(owed - missing - late, 2 * MS, 9_800 * MS, missing + late, 600.0);
     run.latency_ns.full_fanout = latency(500, 8 * MS, 9_800 * MS, 100, 600.0);
     run.resources.target = None;
+    run.resources.target_use = None;
+    run.resources.series = Vec::new();
     run.judge();
     run
 }

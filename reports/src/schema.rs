@@ -18,10 +18,28 @@ pub fn comparison_schema() -> Schema {
     schema_for!(Comparison)
 }
 
+/// `docs/<file>` is what the code says.
+#[cfg(test)]
+pub(crate) fn assert_committed(file: &str, schema: &Schema) {
+    /// Set to anything, it makes the test write the file instead of comparing it.
+    const UPDATE: &str = "UPDATE_SCHEMA";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(schema).unwrap() + "\n").unwrap();
+    }
+    // Compared as values: the order of fields follows cargo features that other crates may turn on.
+    let committed: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
+    assert!(
+        committed == serde_json::to_value(schema).unwrap(),
+        "{} is not what the code says; regenerate it with\n    {UPDATE}=1 cargo test -p feedmark-reports schema\n\
+         and raise SCHEMA_VERSION if a field changed its meaning or disappeared",
+        path.display()
+    );
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use jsonschema::Validator;
     use serde_json::Value;
 
@@ -29,28 +47,11 @@ mod tests {
     use crate::Quantile;
     use crate::sample;
 
-    /// Set to anything, it makes the test write the file instead of comparing it.
-    const UPDATE: &str = "UPDATE_SCHEMA";
-
     #[test]
     fn the_committed_schemas_are_the_codes() {
         for (file, schema) in [("run.schema.json", schema()), ("comparison.schema.json", comparison_schema())]
         {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
-            let generated = serde_json::to_value(&schema).unwrap();
-            if std::env::var_os(UPDATE).is_some() {
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
-            }
-            // Compared as values: the order of fields follows cargo features that other crates may turn on.
-            let committed: Value =
-                serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
-            assert!(
-                committed == generated,
-                "{} is not what the code says; regenerate it with\n    {UPDATE}=1 cargo test -p feedmark-reports schema\n\
-                 and raise SCHEMA_VERSION if a field changed its meaning or disappeared",
-                path.display()
-            );
+            assert_committed(file, &schema);
         }
     }
 

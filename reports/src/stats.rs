@@ -12,3 +12,4 @@ pub mod ols;
 pub mod rank_sum;
 pub mod signed_rank;
 pub mod trend;
+pub mod weighted;

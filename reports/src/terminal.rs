@@ -7,6 +7,7 @@
 //! * Every text that came from a user or a target is cleaned and bounded before it is printed.
 //! * Lines that would carry nothing are left out.
 
+pub mod capacity;
 mod comparison;
 pub mod gate;
 mod headline;
@@ -21,6 +22,9 @@ mod validity;
 
 pub use comparison::comparison;
 pub(crate) use comparison::quantile_shift_text;
+pub use headline::{load_in_words, sentences};
+pub(crate) use headline::{plain_sentence, scenario_words};
+pub(crate) use latency::latency_table;
 use layout::Page;
 pub(crate) use layout::clean;
 

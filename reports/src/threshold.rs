@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::{Count, Metric, Rank, Series};
 pub use parse::ThresholdError;
+pub(crate) use parse::with_caret;
 
 /// Most thresholds of one run: each of a latency costs a number per post.
 pub const THRESHOLDS_MAX: usize = 16;

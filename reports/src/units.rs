@@ -114,6 +114,11 @@ pub fn change(ratio: f64) -> String {
     if tenths == 0.0 { "0 %".to_owned() } else { without_zeros(&format!("{:+.1} %", tenths / 10.0)) }
 }
 
+/// From one change to another, the unit once: `-0.4 to +9.8 %`.
+pub fn change_interval(low: f64, high: f64) -> String {
+    format!("{} to {}", change(low).trim_end_matches(" %"), change(high))
+}
+
 /// A p value: `p = 0.0312`, `p < 0.0001`.
 pub fn probability(p: f64) -> String {
     if p < 1e-4 { "p < 0.0001".to_owned() } else { format!("p = {p:.4}") }
@@ -180,7 +185,7 @@ fn separated(number: &str) -> String {
 }
 
 /// `10.0 s` to `10 s`, `2.50 s` to `2.5 s`.
-fn without_zeros(quantity: &str) -> String {
+pub(crate) fn without_zeros(quantity: &str) -> String {
     match quantity.split_once(' ') {
         Some((number, unit)) if number.contains('.') => {
             format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))

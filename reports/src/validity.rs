@@ -10,6 +10,7 @@ mod checks;
 mod comparison;
 mod generator;
 mod shortage;
+mod so_far;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use checks::checks;
+pub use so_far::{SeenSoFar, so_far};
 
 /// Number of checks; some compare more than one value.
 pub const CHECKS: usize = 12;

@@ -17,7 +17,7 @@ export const PATIENCE_MS = 30_000;
 export const PHONE = { width: 390, height: 844 };
 
 const CHROMIUM = process.env.FEEDMARK_CHROMIUM ?? "/usr/bin/chromium";
-const FEEDMARK = process.env.FEEDMARK ?? fileURLToPath(new URL("../../target/debug/feedmark", import.meta.url));
+export const FEEDMARK = process.env.FEEDMARK ?? fileURLToPath(new URL("../../target/debug/feedmark", import.meta.url));
 
 export const launch = () => chromium.launch({ executablePath: CHROMIUM });
 
@@ -48,6 +48,7 @@ export async function startServer(t, { port = 0, flags = [] } = {}) {
   const child = spawn(FEEDMARK, args.map(String), { stdio: ["pipe", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("close", resolve));
   const stop = () => {
+    child.kill("SIGCONT"); // a test may have stopped it
     child.stdin.end();
     return ended;
   };
@@ -55,7 +56,7 @@ export async function startServer(t, { port = 0, flags = [] } = {}) {
   const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
   const url = /^listening on (http:\/\/\S+)$/.exec(value)?.[1];
   assert.ok(url, `the server said ${value}`);
-  return { url, stop };
+  return { url, stop, signal: (name) => child.kill(name) };
 }
 
 /** A folder that goes with the test. */
@@ -65,6 +66,35 @@ export async function temporaryFolder(t) {
   return folder;
 }
 
+/** `feedmark` with these arguments, killed with the test at the latest. */
+export function startFeedmark(t, ...args) {
+  const child = spawn(FEEDMARK, args.map(String), { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise((resolve) => child.once("close", resolve));
+  t.after(() => {
+    child.kill("SIGKILL");
+    return ended;
+  });
+  const lines = [];
+  const waiting = [];
+  const look = () => {
+    for (const [index, { pattern, resolve }] of [...waiting.entries()].reverse()) {
+      const found = lines.map((line) => pattern.exec(line)).find(Boolean);
+      if (found) waiting.splice(index, 1) && resolve(found);
+    }
+  };
+  createInterface({ input: child.stderr }).on("line", (line) => lines.push(line) && look());
+  return {
+    ended,
+    interrupt: () => child.kill("SIGINT"),
+    /** The first line on stderr that matches. */
+    said: (pattern) => {
+      const found = new Promise((resolve) => waiting.push({ pattern, resolve }));
+      look();
+      return Promise.race([found, ended.then((code) => assert.fail(`ended with ${code}: ${lines.join("\n")}`))]);
+    },
+  };
+}
+
 /** `feedmark` with these arguments, to its end. */
 export async function feedmark(...args) {
   const child = spawn(FEEDMARK, args.map(String), { stdio: ["ignore", "pipe", "pipe"] });
@@ -72,6 +102,21 @@ export async function feedmark(...args) {
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   return { code, stdout, stderr };
 }
+
+/** Milliseconds until the page was loaded and something of it could be seen. */
+export async function openingMs(page) {
+  return page.evaluate(async () => {
+    const painted = await new Promise((resolve) => {
+      const seen = (list) => list.getEntriesByName("first-contentful-paint").forEach(({ startTime }) => resolve(startTime));
+      new PerformanceObserver(seen).observe({ type: "paint", buffered: true });
+    });
+    return Math.max(painted, performance.getEntriesByType("navigation")[0].loadEventEnd);
+  });
+}
+
+/** Whether the page is on a dark ground. */
+export const isDark = (page) =>
+  page.evaluate(() => parseInt(/\d+/.exec(getComputedStyle(document.body).backgroundColor)[0], 10) < 128);
 
 /** Nothing sticks out to the right. */
 export async function assertNoSideScroll(page) {
@@ -100,11 +145,12 @@ export async function assertContrast(page) {
     for (const element of document.querySelectorAll("body *")) {
       const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== "");
       const visible = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-      if (!own || !visible || element.matches(":disabled") || element.closest("svg")) continue;
+      if (!own || !visible || element.matches(":disabled")) continue;
       const behind = [];
       for (let under = element; under; under = under.parentElement) behind.unshift(getComputedStyle(under).backgroundColor);
       const style = getComputedStyle(element);
-      const [light, dark] = [mixed(behind), mixed([...behind, style.color])].map(luminance).sort((a, b) => b - a);
+      const ink = element instanceof SVGElement ? style.fill : style.color;
+      const [light, dark] = [mixed(behind), mixed([...behind, ink])].map(luminance).sort((a, b) => b - a);
       const contrast = (light + 0.05) / (dark + 0.05);
       const size = parseFloat(style.fontSize);
       const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { PHONE, assertContrast, assertNoSideScroll, feedmark, launch, openTab, startServer, temporaryFolder } from "./browser.mjs";
+import { PHONE, assertContrast, assertNoSideScroll, feedmark, isDark, launch, openTab, startServer, temporaryFolder } from "./browser.mjs";
 import { card, logIn, openFeed, post, serverPage, signUp, titles, untilLive, untilTitles, write } from "./feed.mjs";
 
 let browser;
@@ -194,6 +194,21 @@ test("the page comes back with a server that was away, and catches up", async (t
   assert.equal(await page.locator("#compose-title").inputValue(), "with a dead token", "nothing typed is lost");
 });
 
+test("heartbeats are answered, and a server that falls silent is noticed", async (t) => {
+  const { url, signal } = await startServer(t, { flags: ["--ping-interval", "300ms", "--ping-timeout", "700ms"] });
+  const page = await openTab(t, browser, { expected: /WebSocket/ });
+  const first = page.waitForEvent("websocket");
+  await page.goto(url);
+  const socket = await first;
+  for (let beat = 0; beat < 5; beat += 1) await socket.waitForEvent("framesent", ({ payload }) => payload === "3");
+  await untilLive(page);
+  assert.equal(socket.isClosed(), false, "the server was content");
+  signal("SIGSTOP");
+  await page.locator('#connection:not([data-state="live"])').waitFor();
+  signal("SIGCONT");
+  await untilLive(page);
+});
+
 test("a server that refuses sockets without a token is live after logging in", async (t) => {
   const { url } = await startServer(t, { flags: ["--socket-auth"] });
   const page = await openTab(t, browser);
@@ -241,9 +256,7 @@ for (const colorScheme of ["light", "dark"]) {
     await page.getByRole("button", { name: "Edit" }).click();
     await assertNoSideScroll(page);
     await assertContrast(page);
-    const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-    const [red] = /\d+/.exec(background);
-    assert.equal(Number(red) < 128, colorScheme === "dark", background);
+    assert.equal(await isDark(page), colorScheme === "dark");
   });
 }
 
@@ -253,7 +266,7 @@ test("it stays usable while a run posts", async (t) => {
   await openFeed(page, url);
   await signUp(page, "ada");
   const out = join(await temporaryFolder(t), "run");
-  const run = feedmark("run", "--url", url, "-c", 50, "-r", "25/s", "-d", "8s", "--warmup", "1s", "--quiet", "--out", out);
+  const run = feedmark("run", "--url", url, "-c", 50, "-r", "25/s", "-d", "8s", "--warmup", "1s", "--deadline", "1s", "--quiet", "--out", out);
   await page.waitForFunction(() => parseInt(document.querySelector("#total").textContent, 10) > 50);
   await write(page, "between all the others");
   await card(page, "between all the others").waitFor();

@@ -12,7 +12,14 @@ const time = (ms) => new Date(ms).toISOString();
 const made = (number) => ({ _id: `id ${number}`, title: `post ${number}`, createdAt: time(number), updatedAt: time(number) });
 const create = (post) => ({ action: "create", post });
 const shown = (view) => view.posts.map(({ title }) => title);
-const full = answered(FIRST_VIEW, 1, { posts: Array.from({ length: PER_PAGE }, (_, n) => made(20 - n)), totalItems: 20 }, []);
+/** What the server answers with for a page of this feed. */
+const answerOf = (feed, page) => ({
+  posts: feed.slice((page - 1) * PER_PAGE, page * PER_PAGE),
+  totalItems: feed.length,
+  newest: feed[0],
+});
+const feedOf = (length) => Array.from({ length }, (_, n) => made(length - n));
+const full = answered(FIRST_VIEW, 1, answerOf(feedOf(20), 1), []);
 
 test("a new post goes on top, the last one of the page drops, and twice is once", () => {
   const once = happened(full, create(made(21)));
@@ -41,8 +48,27 @@ test("a deletion leaves a gap until the next answer", () => {
 test("held posts are counted and do not move the page; so on other pages", () => {
   for (const still of [{ ...full, held: true }, { ...full, page: 2 }]) {
     const view = happened(happened(still, create(made(21))), create(made(22)));
-    assert.deepEqual([shown(view), view.waiting, view.total], [shown(full), 2, 22]);
+    assert.deepEqual([shown(view), view.waiting, view.total], [shown(full), ["id 21", "id 22"], 22]);
+    assert.deepEqual(happened(view, create(made(22))), view, "twice is once");
   }
+});
+
+test("a held post that is deleted is not new any more", () => {
+  const view = happened(happened({ ...full, held: true }, create(made(21))), { action: "delete", post: made(21) });
+  assert.deepEqual([view.waiting, view.total], [[], 20]);
+});
+
+test("a post that comes while a later page is fetched is counted once, whether the answer knows of it or not", () => {
+  const second = answered(full, 2, answerOf(feedOf(40), 2), []);
+  const meanwhile = [create(made(41))];
+  const view = meanwhile.reduce(happened, second);
+  for (const known of [40, 41]) {
+    const third = answered(view, 3, answerOf(feedOf(known), 3), meanwhile);
+    assert.deepEqual([third.waiting, third.total], [["id 41"], 41], `${known} known`);
+  }
+  // Its event comes after the answer that counts it.
+  const late = happened(answered(second, 3, answerOf(feedOf(41), 3), []), create(made(41)));
+  assert.deepEqual([late.waiting, late.total], [["id 41"], 41]);
 });
 
 test("unknown words are let pass", () => {
@@ -53,8 +79,8 @@ test("an empty feed has one page", () => {
   assert.deepEqual([null, 0, 1, 10, 11, 20, 21].map((total) => pages({ total })), [1, 1, 1, 1, 2, 2, 3]);
 });
 
-/** Whatever crosses on the way, in the end the page shows what the server has. */
-test("answers and events that cross", () => {
+/** Whatever crosses on the way, in the end a page shows and counts what the server has. */
+for (const page of [1, 2]) test(`answers and events that cross, page ${page}`, () => {
   for (let seed = 1; seed <= 500; seed += 1) {
     const random = numbers(seed);
     const chance = (share) => random() < share;
@@ -86,11 +112,11 @@ test("answers and events that cross", () => {
         view = happened(view, event);
       },
       read() {
-        if (loading) loading.answer ??= { posts: feed.slice(0, PER_PAGE), totalItems: feed.length };
+        if (loading) loading.answer ??= answerOf(feed, page);
       },
       answer() {
         if (!loading?.answer) return;
-        view = answered(view, 1, loading.answer, loading.since);
+        view = answered(view, page, loading.answer, loading.since);
         loading = null;
       },
     };
@@ -107,7 +133,10 @@ test("answers and events that cross", () => {
       for (const name of ["deliver", "read", "answer"]) steps[name]();
       settle();
     }
-    assert.deepEqual(view.posts, feed.slice(0, PER_PAGE), `seed ${seed}`);
+    if (page === 1) assert.deepEqual(view.posts, feed.slice(0, PER_PAGE), `seed ${seed}`);
+    // Nobody has looked at page 1: all are new.
+    const waiting = page === 1 ? [] : feed.map(({ _id }) => _id);
+    assert.deepEqual(view.waiting.toSorted(), waiting.toSorted(), `seed ${seed}`);
     assert.equal(view.total, feed.length, `seed ${seed}`);
   }
 });

@@ -84,7 +84,7 @@ pub struct ServerArgs {
     #[arg(long, env = "FEEDMARK_TARGET_JWT_TTL", value_parser = humantime::parse_duration, default_value = "1h")]
     jwt_ttl: Duration,
     /// Misbehave: kind=KIND,key=value,… with KIND delay, stall, stall-replies, drop, duplicate, swap, pace, flush,
-    /// split, kill, refuse or slow-handshake; may be given many times
+    /// split, kill, refuse, slow-handshake or slow-commit; may be given many times
     #[arg(long = "fault", env = "FEEDMARK_TARGET_FAULT", value_name = "SPEC", value_delimiter = ';')]
     faults: Vec<Fault>,
     /// Decides which posts and sockets the faults choose

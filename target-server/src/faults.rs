@@ -186,6 +186,15 @@ impl Faults {
         (Stream::new(Arc::clone(&socket), Arc::clone(self)), socket)
     }
 
+    /// How long the commit that begins now takes longer.
+    pub(crate) fn slow_commit(&self) -> Duration {
+        let wait_ns = self.plan().commit_ns(clock::monotonic_ns());
+        if wait_ns > 0 {
+            self.counters.count(Kind::SlowCommit);
+        }
+        Duration::from_nanos(wait_ns)
+    }
+
     fn stalled_until(&self, now_ns: u64) -> Option<u64> {
         self.plan.read().unwrap_or_else(PoisonError::into_inner).stalled_until(now_ns)
     }

@@ -1,9 +1,9 @@
 //! The reference feed: a small but real realtime application to measure against.
 //!
-//! REST under `/auth` and `/feed`, Socket.IO under `/socket.io/`, both on one port. A create, update or delete is
-//! **stored, then emitted** to the sockets as event `posts`, **then answered**, in that order and in one order for
-//! all subscribers (`feed`). [`serve`] takes a bound listener and a shutdown future, so a test runs
-//! it in-process on port 0; [`cli::ServerArgs`] is the same server with flags, used by `target-server` and
+//! REST under `/auth` and `/feed`, Socket.IO under `/socket.io/`, and a page at `/` that shows both, all on one port. A
+//! create, update or delete is **stored, then emitted** to the sockets as event `posts`, **then answered**, in that
+//! order and in one order for all subscribers (`feed`). [`serve`] takes a bound listener and a shutdown future, so a
+//! test runs it in-process on port 0; [`cli::ServerArgs`] is the same server with flags, used by `target-server` and
 //! `feedmark target`.
 //!
 //! # Slow subscribers

@@ -78,8 +78,8 @@ impl Server {
     pub(crate) async fn open(config: Config) -> Result<Self, ServeError> {
         config.check()?;
         let metrics = Arc::new(Metrics::new()?);
-        let store = store::open(&config.store, metrics.store.clone()).await?;
         let faults = Faults::open(&config, &metrics)?;
+        let store = store::open(&config.store, metrics.store.clone(), faults.clone()).await?;
         Ok(Self { config, metrics, store, faults })
     }
 

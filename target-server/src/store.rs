@@ -18,6 +18,7 @@ use async_trait::async_trait;
 pub(crate) use self::{memory::MemoryStore, sqlite::SqliteStore};
 use crate::{
     config::StoreKind,
+    faults::Faults,
     metrics::StoreMeter,
     post::{NewPost, Page, PageRequest, Post, PostEdit, PostRemoval},
     user::{Credentials, NewUser},
@@ -47,11 +48,15 @@ pub(crate) trait Store: Send + Sync + 'static {
 }
 
 /// Opens the store that the configuration names.
-pub(crate) async fn open(kind: &StoreKind, meter: StoreMeter) -> Result<Arc<dyn Store>, StoreError> {
+pub(crate) async fn open(
+    kind: &StoreKind,
+    meter: StoreMeter,
+    faults: Option<Arc<Faults>>,
+) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match kind {
         StoreKind::Memory => Arc::new(MemoryStore::new(meter)),
         StoreKind::Sqlite { path, durability, commit_writes } => {
-            Arc::new(SqliteStore::open(path.clone(), *durability, *commit_writes, meter).await?)
+            Arc::new(SqliteStore::open(path.clone(), *durability, *commit_writes, meter, faults).await?)
         }
     })
 }

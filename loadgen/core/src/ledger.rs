@@ -15,7 +15,7 @@ mod account;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use account::{Counts, Faults, LedgerReport, Miss, Misses, NotOwed, SettledPost};
+pub use account::{Counts, Faults, LedgerReport, Miss, Misses, NotOwed, SettledPost, Tally};
 
 use crate::SECOND_NS;
 use crate::marker::Marker;
@@ -46,11 +46,13 @@ pub struct Pass {
     pub deadline_ns: u64,
 }
 
-/// From when until when a subscriber was connected.
-#[derive(Debug, Clone, Copy)]
-struct Life {
-    confirmed_ns: u64,
-    lost_ns: u64,
+/// From when until when a subscriber was connected, in run time; what never happened did so at `u64::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// Its CONNECT was confirmed.
+    pub confirmed_ns: u64,
+    /// Its connection was lost.
+    pub lost_ns: u64,
 }
 
 impl Life {
@@ -120,7 +122,8 @@ pub struct Ledger {
     open: VecDeque<Row>,
     /// Remembered in the open rows' `extra`, all together.
     extra_copies: usize,
-    outstanding: u64,
+    /// Of all settled posts.
+    tally: Tally,
     foreign: u64,
 }
 
@@ -138,7 +141,7 @@ impl Ledger {
             read_up: 0,
             open: VecDeque::new(),
             extra_copies: 0,
-            outstanding: 0,
+            tally: Tally::default(),
             foreign: 0,
         }
     }
@@ -162,7 +165,7 @@ impl Ledger {
         self.open.clear();
         self.highest_seq.fill(None);
         self.extra_copies = 0;
-        self.outstanding = 0;
+        self.tally = Tally::default();
         self.foreign = 0;
         if !self.pass.offsets_ns.is_empty() {
             self.runs_before.push(self.pass.run);
@@ -264,8 +267,10 @@ impl Ledger {
         post.writer.get_or_insert(marker.writer);
         let is_missing = post.is_missing(subscriber);
         let counts = &mut post.counts;
+        let faults = &mut self.tally.faults;
         if !owed {
             counts.unexpected += 1;
+            faults.unexpected += 1;
         } else if let Some(words) = post.untimely.as_mut().filter(|_| is_missing) {
             let bit = 1 << (subscriber % 64);
             let word = &mut words[subscriber as usize / 64];
@@ -273,13 +278,16 @@ impl Ledger {
             word.late |= bit;
             counts.missing -= 1;
             counts.late += 1;
-            self.outstanding -= 1;
+            faults.missing -= 1;
+            faults.late += 1;
             if self.is_overtaken(subscriber, marker) {
                 self.settled[marker.seq as usize].counts.reordered += 1;
+                self.tally.faults.reordered += 1;
             }
             return true;
         } else {
             counts.duplicate += 1;
+            faults.duplicate += 1;
         }
         false
     }
@@ -304,7 +312,16 @@ impl Ledger {
 
     /// Owed pairs that were missing at their deadline and have not come since.
     pub fn outstanding(&self) -> u64 {
-        self.outstanding
+        self.tally.faults.missing
+    }
+
+    /// The settled posts from `first` on, added up; it costs what the posts before `first` do, and not what the run does.
+    pub fn tally(&self, first: u32) -> Tally {
+        let mut tally = self.tally;
+        for post in self.settled.iter().take(first as usize) {
+            tally.subtract(&Tally::of(&post.counts));
+        }
+        tally
     }
 
     /// What has gone wrong with the settled posts from `first` on; what is missing counts of those before `missing_until`
@@ -312,14 +329,11 @@ impl Ledger {
     pub fn faults(&self, first: u32, missing_until: u32) -> Faults {
         let mut faults = Faults::default();
         for (seq, post) in (0..).zip(&self.settled).skip(first as usize) {
-            let counts = &post.counts;
-            faults.add(&Faults {
-                missing: if seq < missing_until { counts.missing.into() } else { 0 },
-                late: counts.late.into(),
-                duplicate: counts.duplicate.into(),
-                reordered: counts.reordered.into(),
-                unexpected: counts.unexpected.into(),
-            });
+            let mut of_post = Tally::of(&post.counts).faults;
+            if seq >= missing_until {
+                of_post.missing = 0;
+            }
+            faults.add(&of_post);
         }
         faults
     }
@@ -370,7 +384,7 @@ impl Ledger {
         counts.reordered = row.reordered.iter().filter(owed_of).count() as u32;
         latencies_ns.truncate(kept);
         counts.delivered = kept as u32;
-        self.outstanding += u64::from(counts.missing);
+        self.tally.add(&Tally::of(&counts));
         self.settled.push(Settled { counts, writer: row.writer, untimely });
         SettledPost { seq, owed: counts.owed, latencies_ns }
     }
@@ -404,6 +418,7 @@ impl Ledger {
             posts: self.settled.iter().enumerate().map(counts).collect(),
             misses,
             listed: self.misses(first_judged).take(LISTED_MISSES_MAX).collect(),
+            lives: self.lives.clone(),
             foreign: self.foreign,
         }
     }

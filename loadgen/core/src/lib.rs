@@ -5,6 +5,7 @@
 //!   argument, in integer nanoseconds of the run clock (`*_ns`);
 //! * everything that grows has a named bound.
 
+pub mod exposition;
 pub mod frame;
 pub mod ledger;
 pub mod marker;

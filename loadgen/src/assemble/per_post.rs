@@ -86,15 +86,15 @@ impl PerPost {
             }
         }
         for record in pass.records.iter().filter(|record| record.seq as usize >= judged) {
+            let at_ns = offsets_ns[record.seq as usize];
             let Some(sent_ns) = record.sent_ns else {
                 self.unsent += 1;
                 self.unsent_at_cap += u64::from(record.waited_at_cap);
                 self.unanswered += 1;
                 continue;
             };
-            let at_ns = offsets_ns[record.seq as usize];
             let intended_ns = if active(Mutant::ActualForIntended) { sent_ns } else { pass.base_ns + at_ns };
-            let lag_ns = sent_ns.saturating_sub(intended_ns).saturating_sub(record.connect_ns);
+            let lag_ns = record.send_lag_ns(intended_ns).unwrap_or_default();
             self.send_lag.record(at_ns, lag_ns);
             let split = if record.waited_at_cap { &mut self.lag_at_cap } else { &mut self.lag_below_cap };
             split.record(at_ns, lag_ns);

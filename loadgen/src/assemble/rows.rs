@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use feedmark_core::ledger::LedgerReport;
+use feedmark_reports::post_row::{PostPhase, PostRow};
 use serde::Serialize;
 
 use super::Observations;
@@ -17,35 +18,6 @@ pub struct Rows {
     pub posts: Vec<PostRow>,
     /// Late and missing pairs of the steady phase, by post.
     pub misses: Vec<MissRow>,
-}
-
-/// One post. Times are ns since the start of the run; those that end in `_latency_ns` count from the intended time.
-#[derive(Debug, Serialize)]
-pub struct PostRow {
-    seq: u32,
-    phase: &'static str,
-    writer: Option<u16>,
-    intended_ns: u64,
-    waited_at_cap: bool,
-    /// Time that it took to open a connection for it; 0 where one was open.
-    connect_ns: u64,
-    sent_ns: Option<u64>,
-    complete_ns: Option<u64>,
-    failure: Option<String>,
-    owed: u32,
-    delivered: u32,
-    late: u32,
-    missing: u32,
-    duplicate: u32,
-    reordered: u32,
-    unexpected: u32,
-    not_owed: u32,
-    first_latency_ns: Option<u64>,
-    reach_50_latency_ns: Option<u64>,
-    reach_90_latency_ns: Option<u64>,
-    reach_99_latency_ns: Option<u64>,
-    full_latency_ns: Option<u64>,
-    slope_ns_per_rank: Option<f64>,
 }
 
 /// One owed pair that was late or never came.
@@ -72,7 +44,7 @@ fn post_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<PostRow> 
         let counts = ledger.counts.get(seq).copied().unwrap_or_default();
         PostRow {
             seq: record.seq,
-            phase: if record.seq < *first_judged { "warm-up" } else { "steady" },
+            phase: if record.seq < *first_judged { PostPhase::WarmUp } else { PostPhase::Steady },
             writer: record.writer,
             intended_ns: pass.base_ns + offsets_ns[seq],
             waited_at_cap: record.waited_at_cap,
@@ -89,7 +61,10 @@ fn post_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<PostRow> 
             unexpected: counts.unexpected,
             not_owed: counts.not_owed.all(),
             first_latency_ns: (times.delivered > 0).then_some(times.first_ns),
+            reach_10_latency_ns: times.reach_10_ns,
+            reach_25_latency_ns: times.reach_25_ns,
             reach_50_latency_ns: times.reach_50_ns,
+            reach_75_latency_ns: times.reach_75_ns,
             reach_90_latency_ns: times.reach_90_ns,
             reach_99_latency_ns: times.reach_99_ns,
             full_latency_ns: (times.delivered == times.owed && times.owed > 0).then_some(times.last_ns),
@@ -135,4 +110,97 @@ fn miss_rows(observations: &Observations, ledger: &LedgerOfRun) -> Vec<MissRow> 
     }
     rows.sort_by_key(|row| (row.seq, row.subscriber));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::save::write_table;
+
+    fn text(rows: &[impl Serialize]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        write_table(folder.path(), "rows.csv", rows).unwrap();
+        std::fs::read_to_string(folder.path().join("rows.csv")).unwrap()
+    }
+
+    /// A post that everybody had, one that the target refused, and one that was never sent.
+    #[test]
+    fn posts_of_fixed_values() {
+        let post = PostRow {
+            seq: 0,
+            phase: PostPhase::WarmUp,
+            writer: Some(0),
+            intended_ns: 1_000_000_000,
+            waited_at_cap: false,
+            connect_ns: 120_000,
+            sent_ns: Some(1_000_190_000),
+            complete_ns: Some(1_004_000_000),
+            failure: None,
+            owed: 50,
+            delivered: 50,
+            late: 0,
+            missing: 0,
+            duplicate: 1,
+            reordered: 2,
+            unexpected: 3,
+            not_owed: 4,
+            first_latency_ns: Some(3_000_000),
+            reach_10_latency_ns: Some(3_100_000),
+            reach_25_latency_ns: Some(3_250_000),
+            reach_50_latency_ns: Some(3_500_000),
+            reach_75_latency_ns: Some(3_750_000),
+            reach_90_latency_ns: Some(3_900_000),
+            reach_99_latency_ns: Some(3_990_000),
+            full_latency_ns: Some(4_000_000),
+            slope_ns_per_rank: Some(20_408.25),
+        };
+        let unseen = PostRow {
+            phase: PostPhase::Steady,
+            delivered: 0,
+            missing: 50,
+            duplicate: 0,
+            reordered: 0,
+            unexpected: 0,
+            not_owed: 0,
+            first_latency_ns: None,
+            reach_10_latency_ns: None,
+            reach_25_latency_ns: None,
+            reach_50_latency_ns: None,
+            reach_75_latency_ns: None,
+            reach_90_latency_ns: None,
+            reach_99_latency_ns: None,
+            full_latency_ns: None,
+            slope_ns_per_rank: None,
+            ..post.clone()
+        };
+        let refused = PostRow { seq: 1, failure: Some("status 500".to_owned()), ..unseen.clone() };
+        let never_sent = PostRow {
+            seq: 2,
+            writer: None,
+            waited_at_cap: true,
+            connect_ns: 0,
+            sent_ns: None,
+            complete_ns: None,
+            failure: Some(crate::writers::PostError::NotSent.to_string()),
+            ..unseen
+        };
+        insta::assert_snapshot!(text(&[post, refused, never_sent]));
+    }
+
+    #[test]
+    fn misses_of_fixed_values() {
+        let miss = |subscriber, address: Option<&str>, outcome, cause| MissRow {
+            seq: 7,
+            intended_ns: 1_350_000_000,
+            subscriber,
+            address: address.map(|address| address.parse().unwrap()),
+            outcome,
+            cause,
+        };
+        insta::assert_snapshot!(text(&[
+            miss(0, Some("192.0.2.7:40000"), "late", GENERATOR_BUSY),
+            miss(1, Some("[2001:db8::7]:40001"), "missing", "post_failed"),
+            miss(2, None, "missing", UNKNOWN),
+        ]));
+    }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use feedmark_reports::units::count;
 
-use crate::clock::RunClock;
-use crate::collector::SettledPosts;
+use crate::collector::{Judged, SettledPosts};
 use crate::engine::Engine;
 use crate::interrupt;
-use crate::narrator::Narrator;
+use crate::live::Live;
 use crate::pass::{PassProgress, Wish, pass_from_now, run_pass};
 use crate::run::{RunError, connect, engine_config, writers_config};
 use crate::scenario::Scenario;
@@ -36,36 +35,34 @@ pub(super) fn deliveries_per_s_max(
     in_flight_max: u16,
     scenario: &Scenario,
     target: &Target,
-    clock: RunClock,
-    mut narrator: Narrator,
+    live: &mut Live,
 ) -> Result<Option<f64>, RunError> {
     let scenario = Scenario { in_flight_max, ..scenario.clone() };
+    let clock = live.clock();
     let engine = Engine::start(&engine_config(&scenario, target), clock)?;
-    let engine = connect(&scenario, engine, clock, &mut narrator, &target.name)?;
+    let engine = connect(&scenario, engine, live, &target.name)?;
     let totals = engine.totals();
-    let live = (totals.established - totals.lost).max(1);
-    let posts = (PAIRS_MAX / live).clamp(1, POSTS_MAX);
+    let connected = (totals.established - totals.lost).max(1);
+    let posts = (PAIRS_MAX / connected).clamp(1, POSTS_MAX);
     let offsets_ns: Arc<[u64]> = (0..posts).map(|post| post * POST_EVERY_NS).collect();
     let mut seen = Vec::new();
-    narrator.phase("saturate", (SETTLE_NS + WINDOW_NS) / 1_000_000);
-    let look = |progress: &PassProgress, _: &SettledPosts| {
+    let look = |progress: &PassProgress<'_>, _: &SettledPosts| {
         let PassProgress { elapsed_ns, totals: now, .. } = *progress;
         seen.push((elapsed_ns, now.deliveries));
         let mean = now.deliveries as f64 / (elapsed_ns.max(1) as f64 / 1e9);
-        narrator
-            .progress("saturate", elapsed_ns / 1_000_000, || format!("{} deliveries/s", count(mean as u64)));
+        let done = elapsed_ns as f64 / (SETTLE_NS + WINDOW_NS) as f64;
+        live.progress("saturate", done, None, || format!("{} deliveries/s", count(mean as u64)));
         // The null target drops a subscriber that falls too far behind: then the reader is the slower one, and
         // has been measured.
         let enough = elapsed_ns >= SETTLE_NS + WINDOW_NS
-            || now.deliveries >= live * posts
+            || now.deliveries >= connected * posts
             || now.lost > totals.lost
             || interrupt::stop_asked();
         Wish::enough_if(enough)
     };
     let writers = writers_config(&scenario, target, rand::random());
     let pass = pass_from_now(clock, writers.run, offsets_ns, DEADLINE_NS);
-    run_pass(&engine, writers, clock, pass, 0, &[], look)?;
-    narrator.finish();
+    run_pass(&engine, writers, clock, pass, Judged::ALL, None, look)?;
     engine.finish(true);
     Ok(per_second(&seen))
 }

@@ -10,6 +10,7 @@ use feedmark_reports::units::{count, counted, duration, flag_duration, number, s
 use feedmark_reports::validity::Label;
 use feedmark_reports::{Quantile, Status};
 
+use super::live;
 use super::{FAILED, INTERRUPTED, USAGE, fail, print, resolve_without};
 use crate::calibrate::{self, Calibration, IN_FLIGHT_TOGETHER, QuantilesNs, Resolves};
 use crate::floor::Store;
@@ -49,10 +50,13 @@ pub(super) fn calibrate(args: CalibrateArgs) -> u8 {
         Ok(store) => store,
         Err(error) => return fail(USAGE, &error),
     };
-    if let Err(error) = interrupt::listen() {
-        return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
-    }
-    let calibration = match calibrate::calibrate(&scenario, &store, args.quiet) {
+    let mut live = match live::lines(args.quiet) {
+        Ok(live) => live,
+        Err(error) => return fail(FAILED, &error),
+    };
+    let calibration = calibrate::calibrate(&scenario, &store, &mut live);
+    drop(live);
+    let calibration = match calibration {
         Ok(calibration) => calibration,
         Err(error) if interrupt::stop_asked() => return fail(INTERRUPTED, &error),
         Err(error) => return fail(error.exit_code(), &error),
@@ -77,6 +81,9 @@ fn of_a_target(flags: &Settings) -> Option<&'static str> {
         ("target_args", "--target-args"),
         ("fault", "--fault"),
         ("target_pid", "--target-pid"),
+        ("target_cgroup", "--target-cgroup"),
+        ("target_metrics", "--target-metrics"),
+        ("series", "--series"),
         ("thresholds", "--threshold"),
     ];
     settings.into_iter().find(|(name, _)| flags.is_set(name)).map(|(_, flag)| flag)
@@ -88,6 +95,9 @@ fn drop_target(settings: &mut Settings) {
     settings.target_args = None;
     settings.fault = None;
     settings.target_pid = None;
+    settings.target_cgroup = None;
+    settings.target_metrics = None;
+    settings.series = None;
     settings.post_path = None;
     settings.header = None;
     settings.event = None;

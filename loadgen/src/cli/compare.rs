@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use feedmark_reports::comparison::{self, Comparison, METRICS};
 use feedmark_reports::metric::Metric;
 use feedmark_reports::run_set::RunSet;
-use feedmark_reports::{markdown, terminal};
+use feedmark_reports::{html, markdown, terminal};
 
 use super::{FAILED, USAGE, fail, printed, style};
 use crate::baseline::BaselineName;
@@ -44,6 +44,8 @@ enum Format {
     Text,
     /// For a pull request or the summary of a job
     Markdown,
+    /// A page for the browser, to be written to a file
+    Html,
     /// For programs; docs/comparison.schema.json says what is in it
     Json,
 }
@@ -56,6 +58,7 @@ pub(super) fn compare(args: &CompareArgs) -> u8 {
     match args.format {
         Format::Text => printed(&terminal::comparison(&comparison, &style(args.no_color))),
         Format::Markdown => printed(&markdown::comparison(&comparison)),
+        Format::Html => printed(&html::comparison(&comparison)),
         Format::Json => match serde_json::to_string_pretty(&comparison) {
             Ok(json) => printed(&format!("{json}\n")),
             Err(error) => fail(FAILED, &format!("cannot print the comparison as JSON: {error}")),

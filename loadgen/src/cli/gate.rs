@@ -9,9 +9,9 @@ use feedmark_reports::metric::{Metric, Rank, Series, Side};
 use feedmark_reports::terminal;
 
 use super::export::ExportArgs;
-use super::{FAILED, USAGE, concluded, fail, print, resolve_with_settings, style};
+use super::live;
+use super::{FAILED, USAGE, concluded, fail, print, report, resolve_with_settings, style};
 use crate::gate::{self, Gate, recorded};
-use crate::interrupt;
 use crate::limits::available_cpus;
 use crate::scenario::Scenario;
 use crate::settings::Settings;
@@ -63,14 +63,18 @@ pub(super) fn gate(args: GateArgs) -> u8 {
     if let Err(error) = args.export.check(args.out.as_deref()) {
         return fail(USAGE, &error);
     }
-    if let Err(error) = interrupt::listen() {
-        return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
-    }
-    let (result, folder) = match gate::run(&gate, args.out.as_deref(), args.quiet) {
+    let mut live = match live::lines(args.quiet) {
+        Ok(live) => live,
+        Err(error) => return fail(FAILED, &error),
+    };
+    let answer = gate::run(&gate, args.out.as_deref(), &mut live);
+    drop(live);
+    let (result, folder) = match answer {
         Ok(answer) => answer,
         Err(error) => return fail(error.exit_code(), &error),
     };
     let exported = args.export.deliver(&Outcome::of_gate(&result));
+    report::leave_in(&folder);
     let shown = show(&result, args.json, args.no_color).and_then(|()| match args.json {
         true => Ok(()),
         false => print(&format!("\nresults: {}\n", folder.display())),
@@ -88,6 +92,7 @@ fn asked(args: &GateArgs) -> Result<Gate, String> {
         ("target_args", "--target-args"),
         ("fault", "--fault"),
         ("target_pid", "--target-pid"),
+        ("target_cgroup", "--target-cgroup"),
     ];
     if let Some((_, flag)) = of_target.into_iter().find(|(name, _)| args.settings.is_set(name)) {
         return Err(format!(
@@ -143,11 +148,12 @@ fn drop_target(settings: &mut Settings) {
     settings.target_args = None;
     settings.fault = None;
     settings.target_pid = None;
+    settings.target_cgroup = None;
 }
 
 /// METHOD section 5; the CPU time only of processes that are known.
 fn default_metrics(processes_known: bool) -> Vec<GatedMetric> {
-    let median = |series| Metric::Latency(series, Rank::Quantile(0.5));
+    let median = |series| Metric::Latency(series, Rank::percentile(50.0));
     let metrics = [median(Series::Delivery), median(Series::FullFanout)];
     let cpu = processes_known.then_some(Metric::CpuPerMillion(Side::Target));
     let gated = |metric| GatedMetric { metric, allowed: rule::ALLOWED };

@@ -54,6 +54,7 @@ mod tests {
             verdict: Verdict { status: Status::Pass, reasons: Vec::new() },
             cases: Vec::new(),
             figures: Vec::new(),
+            carried: Vec::new(),
             facts: Vec::new(),
             duration_ns: None,
             summary: format!("PASS  all is well\n\n{}\n", "figures ".repeat(100)),

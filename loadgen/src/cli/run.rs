@@ -10,8 +10,12 @@ use feedmark_reports::units::count;
 
 use super::baseline::{BaselineArgs, BaselinePlan};
 use super::export::ExportArgs;
-use super::{FAILED, INTERRUPTED, USAGE, concluded, fail, print, resolve, style};
+use super::live::{self, LiveArgs};
+use super::outlets::{self, OutletArgs};
+use super::{FAILED, INTERRUPTED, USAGE, concluded, fail, print, report, resolve, style, warn};
+use crate::blame::Blame;
 use crate::floor::Store;
+use crate::outlets::Outlets;
 use crate::run::{self, FinishedRun};
 use crate::settings::Settings;
 use crate::{interrupt, save};
@@ -19,9 +23,9 @@ use crate::{interrupt, save};
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Scenario file; flags override what it says
-    scenario: Option<PathBuf>,
+    pub(super) scenario: Option<PathBuf>,
     #[command(flatten)]
-    settings: Settings,
+    pub(super) settings: Settings,
     /// Folder for the results [default: runs/<time>-<run>]
     #[arg(short, long, env = "FEEDMARK_OUT", value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
@@ -32,15 +36,22 @@ pub(super) struct RunArgs {
     baseline: BaselineArgs,
     #[command(flatten)]
     export: ExportArgs,
+    /// Leave report.html out of the folder; `feedmark report` makes it from the other files
+    #[arg(long, help_heading = "Output")]
+    no_report: bool,
+    /// Where a session finds whom the error of its run is to be blamed on
+    #[arg(long, value_name = "FILE", hide = true)]
+    blame_file: Option<PathBuf>,
     /// Print run.json instead of the summary
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// No progress on stderr
-    #[arg(short, long, help_heading = "Output")]
-    quiet: bool,
     /// No colors (NO_COLOR works too)
     #[arg(long, help_heading = "Output")]
     no_color: bool,
+    #[command(flatten)]
+    live: LiveArgs,
+    #[command(flatten)]
+    outlets: OutletArgs,
 }
 
 pub(super) fn run(args: RunArgs) -> u8 {
@@ -56,24 +67,57 @@ pub(super) fn run(args: RunArgs) -> u8 {
         Ok(plan) => plan,
         Err(error) => return fail(USAGE, &error),
     };
-    if let Err(error) = interrupt::listen() {
-        return fail(FAILED, &format!("cannot listen for Ctrl-C: {error}"));
+    let wanted = match args.outlets.wanted() {
+        Ok(wanted) => wanted,
+        Err(error) => return fail(USAGE, &error),
+    };
+    let views = match args.live.views(args.no_color) {
+        Ok(views) => views,
+        Err(error) => return fail(USAGE, &error),
+    };
+    if let Err(error) = live::listen() {
+        return fail(FAILED, &error);
     }
     // Without a place for a store there is no floor, and a run does not need one.
-    let mut run = match run::run(&scenario, args.out.as_deref(), store.as_ref().ok(), args.quiet) {
+    let mut live = match live::start(views) {
+        Ok(live) => live,
+        Err(error) => return fail(FAILED, &error),
+    };
+    let mut outlets = match Outlets::open(wanted, &mut live) {
+        Ok(outlets) => outlets,
+        Err(error) => return fail(FAILED, &error),
+    };
+    outlets::tell(&outlets, &mut live, args.live.is_silent());
+    let run = run::run(&scenario, args.out.as_deref(), store.as_ref().ok(), &mut live).map(|mut run| {
+        // While it is still shown, so that the page leads to the report once it is there.
+        let saved = save::save(&mut run);
+        let reported = saved.is_ok() && !args.no_report;
+        let reported = reported.then(|| report::write_in(&run.folder).map(|()| live.reported()));
+        (run, saved, reported)
+    });
+    // What is printed from here on is below what was shown.
+    let shown_live = live.finish();
+    outlets::finish(&mut outlets);
+    let (run, saved, reported) = match run {
         Ok(run) => run,
         Err(error) if interrupt::stop_asked() => return fail(INTERRUPTED, &error),
-        Err(error) => return fail(error.exit_code(), &error),
+        Err(error) => {
+            error.blame().leave_in(args.blame_file.as_deref());
+            return fail(error.exit_code(), &error);
+        }
     };
-    let saved = save::save(&mut run);
     let shown = show(&run, args.json, args.no_color);
     let exported = args.export.deliver(&Outcome::of_run(&run.result));
     if let Err((error, refuge)) = saved {
+        Blame::Folder.leave_in(args.blame_file.as_deref());
         let kept = match refuge {
             Some(folder) => format!("the results are in {} instead", folder.display()),
             None => "nothing could be saved: run again with --json > FILE or another --out".to_owned(),
         };
         return fail(FAILED, &format!("{error}: {kept}"));
+    }
+    if let Some(Err(error)) = reported {
+        warn(&error);
     }
     let folder = run.folder.display();
     let cut = cut_misses(&run.result.deliveries, run.rows.misses.len() as u64).unwrap_or_default();
@@ -86,7 +130,8 @@ pub(super) fn run(args: RunArgs) -> u8 {
         true => INTERRUPTED,
         false => run.result.verdict.status.exit_code(),
     };
-    concluded(code, exported)
+    outlets::stay(&outlets);
+    concluded(code, exported.and(shown_live))
 }
 
 /// What misses.csv leaves out, as a line, where there was too much for it.

@@ -211,6 +211,7 @@ impl Reactor {
             self.seen_ns = now_ns;
             let more = received.filled;
             let shard = &mut self.shard;
+            shard.received(received.bytes.len());
             let read = shard.arrivals.read(received.stamp_realtime_ns, now_ns, connection.emptied_ns);
             let Some(session) = connection.session.as_mut() else { return Ok(true) };
             let subscriber = connection.attempt.subscriber;

@@ -15,7 +15,7 @@ use feedmark_core::marker::{Marker, MarkerFinder};
 use super::arrivals::{Arrivals, Read};
 use super::connection::Ended;
 use super::connector::{AfterFailure, Attempt, Connector};
-use super::{Command, ConnectionReport, Counters, EngineConfig, EngineReport};
+use super::{Arrived, Command, ConnectionReport, Counters, EngineConfig, EngineReport, Glance};
 use crate::clock::RunClock;
 
 pub(super) struct Shard {
@@ -30,6 +30,8 @@ pub(super) struct Shard {
     /// Who connected, and what became of it; the driver adds the times of the steps.
     pub(super) report: ConnectionReport,
     pub(super) arrivals: Arrivals,
+    /// Since somebody last looked.
+    arrived: Arrived,
     /// Local addresses by subscriber, once connected.
     addresses: Vec<Option<SocketAddr>>,
     /// Subscribers that have received any post, in any pass.
@@ -50,6 +52,7 @@ struct Counts {
     heard: u64,
     lost: u64,
     deliveries: u64,
+    received_bytes: u64,
 }
 
 impl Shard {
@@ -74,6 +77,7 @@ impl Shard {
             ledger: Ledger::new(subscribers),
             report: ConnectionReport::new(),
             arrivals: Arrivals::new(clock),
+            arrived: Arrived::new(),
             addresses: vec![None; subscribers as usize],
             heard: vec![false; subscribers as usize],
             kernel_stamps: config.kernel_stamps,
@@ -95,12 +99,20 @@ impl Shard {
         if ours && !std::mem::replace(&mut self.heard[subscriber as usize], true) {
             self.counts.heard += 1;
         }
-        if !first_copy || marker.seq < self.first_judged {
+        if !first_copy {
             return None;
         }
+        let intended_ns = self.ledger.intended_ns(marker.seq);
+        // The ledger, too, takes 1 ns for the least.
+        let latency_ns = read.arrival_ns.saturating_sub(intended_ns).max(1);
+        if marker.seq < self.first_judged {
+            self.arrived.warm_up.saturating_record(latency_ns);
+            return None;
+        }
+        self.arrived.judged.saturating_record(latency_ns);
         self.arrivals.unstamped += u64::from(!read.is_stamped);
         let in_time = self.ledger.is_in_time(subscriber, marker.seq, read.arrival_ns);
-        in_time.then(|| self.ledger.intended_ns(marker.seq))
+        in_time.then_some(intended_ns)
     }
 
     /// The subscriber's Socket.IO CONNECT is confirmed.
@@ -183,6 +195,7 @@ impl Shard {
                     self.pass_run = pass.run;
                     self.pass_posts = pass.offsets_ns.len() as u64;
                     self.arrivals.begin(pass.base_ns);
+                    self.arrived = Arrived::new();
                     self.first_judged = first_judged;
                     self.ledger.begin(pass);
                     self.unsent_settled.clear();
@@ -196,10 +209,30 @@ impl Shard {
                     // There is room for every shard's answer; who does not want it any more is gone.
                     let _ = faults.try_send(self.ledger.faults(first, missing_until));
                 }
+                Command::Glance { glance } => {
+                    // As above.
+                    let _ = glance.try_send(self.glance());
+                }
                 Command::Finish { abort } => finish = Some(abort),
             }
         }
         finish
+    }
+
+    fn glance(&mut self) -> Glance {
+        Glance {
+            arrived: std::mem::replace(&mut self.arrived, Arrived::new()),
+            tally: self.ledger.tally(self.first_judged),
+            receive_delay: self.arrivals.receive_delay.total().clone(),
+            kernel_stamps: self.kernel_stamps && self.arrivals.unstamped == 0,
+            clock_jump_ns: self.arrivals.clock_jump_ns,
+        }
+    }
+
+    /// Counts what came over a connection, of whatever it was.
+    #[inline]
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.counts.received_bytes += bytes as u64;
     }
 
     pub(super) fn publish(&self) {
@@ -209,6 +242,7 @@ impl Shard {
         counters.lost.store(self.counts.lost, Ordering::Relaxed);
         counters.heard.store(self.counts.heard, Ordering::Relaxed);
         counters.deliveries.store(self.counts.deliveries, Ordering::Relaxed);
+        counters.received_bytes.store(self.counts.received_bytes, Ordering::Relaxed);
         counters.outstanding.store(self.ledger.outstanding(), Ordering::Relaxed);
         let settled = self.ledger.next_deadline_ns().is_none() && self.unsent_settled.is_empty();
         counters.settled_pass.store(if settled { self.pass_number } else { 0 }, Ordering::Release);

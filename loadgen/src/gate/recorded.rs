@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use feedmark_reports::gate::Plan;
+use feedmark_reports::gate::{Plan, Variant};
 use feedmark_reports::run_result::{RunResult, ScenarioRecord};
+use feedmark_reports::run_set::RUN_FILE;
 use feedmark_reports::{Status, files};
 
 /// Why earlier runs cannot be a base.
@@ -54,12 +55,14 @@ pub enum RecordedError {
 /// See [`RecordedError`].
 pub fn read(folder: &Path, plan: &Plan) -> Result<Vec<RunResult>, RecordedError> {
     let of_gate = folder.join(super::GATE_FILE).exists();
-    let (parent, below) =
-        if of_gate { (folder.join("pairs"), "base/run.json") } else { (folder.to_owned(), "run.json") };
+    let (parent, below) = match of_gate {
+        true => (folder.join("pairs"), Path::new(Variant::Base.name()).join(RUN_FILE)),
+        false => (folder.to_owned(), RUN_FILE.into()),
+    };
     let list_error = |error| RecordedError::List { folder: parent.clone(), error };
     let mut runs = Vec::new();
     for entry in std::fs::read_dir(&parent).map_err(list_error)? {
-        let file = entry.map_err(list_error)?.path().join(below);
+        let file = entry.map_err(list_error)?.path().join(&below);
         if !file.exists() {
             continue;
         }
@@ -99,7 +102,7 @@ mod tests {
         run.scenario.url = Some("http://old:1".to_owned());
         (run.run_id, run.started_at, run.verdict.status) = (name.to_owned(), started_at.to_owned(), status);
         std::fs::create_dir_all(folder.join(name)).unwrap();
-        files::write_atomically(&folder.join(name).join("run.json"), &run).unwrap();
+        files::write_atomically(&folder.join(name).join(RUN_FILE), &run).unwrap();
     }
 
     fn plan(pairs: u32) -> Plan {

@@ -44,7 +44,8 @@ impl Cgroups {
             return;
         }
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        self.levels = folders(&membership, &mounts).iter().filter_map(|folder| Level::open(folder)).collect();
+        let folders = folders(&membership, &mounts, CPU);
+        self.levels = folders.iter().filter_map(|(_, folder)| Level::open(folder)).collect();
         self.membership = membership;
     }
 }
@@ -77,48 +78,56 @@ impl Throttling {
     }
 }
 
-/// Folders of the groups of a process, its own before those above it, from the texts of `/proc/<pid>/cgroup` and
-/// `/proc/self/mountinfo` (cgroups(7), proc_pid_mountinfo(5)). A group outside of what is mounted cannot be seen.
-fn folders(membership: &str, mountinfo: &str) -> Vec<PathBuf> {
+/// The controller of CPU quotas.
+const CPU: &str = "cpu";
+
+/// Folders of the groups of a process that can have a controller, its own before those above it, from the texts of
+/// `/proc/<pid>/cgroup` and `/proc/self/mountinfo` (cgroups(7), proc_pid_mountinfo(5)). A group outside of what is mounted
+/// cannot be seen.
+pub(crate) fn folders(membership: &str, mountinfo: &str, controller: &str) -> Vec<(Version, PathBuf)> {
     let mounts: Vec<MountInfo> =
         mountinfo.lines().filter_map(|line| MountInfo::from_line(line).ok()).collect();
     let mut folders = Vec::new();
-    for (version, path) in membership.lines().filter_map(hierarchy) {
+    for (version, path) in membership.lines().filter_map(|line| hierarchy(line, controller)) {
         let below = |mount: &MountInfo| {
             let below = Path::new(path).strip_prefix(&mount.root).ok()?;
             Some((mount.mount_point.clone(), mount.mount_point.join(below)))
         };
-        let Some((top, own)) = mounts.iter().filter(|mount| version.is(mount)).find_map(below) else {
+        let Some((top, own)) = mounts.iter().filter(|mount| version.is(mount, controller)).find_map(below)
+        else {
             continue;
         };
-        folders.extend(own.ancestors().take_while(|folder| folder.starts_with(&top)).map(Path::to_owned));
+        let up = own.ancestors().take_while(|folder| folder.starts_with(&top));
+        folders.extend(up.map(|folder| (version, folder.to_owned())));
     }
     folders
 }
 
-/// One of the hierarchies that can hold the CPU controller.
+/// One of the hierarchies that can hold a controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
+    /// One for each controller.
     V1,
+    /// One for all.
     V2,
 }
 
 impl Version {
-    fn is(self, mount: &MountInfo) -> bool {
+    pub(crate) fn is(self, mount: &MountInfo, controller: &str) -> bool {
         match self {
-            Self::V1 => mount.fs_type == "cgroup" && mount.super_options.contains_key("cpu"),
+            Self::V1 => mount.fs_type == "cgroup" && mount.super_options.contains_key(controller),
             Self::V2 => mount.fs_type == "cgroup2",
         }
     }
 }
 
-/// A line `id:controllers:path`: the path of a CPU hierarchy. `/..` is outside of the process's cgroup namespace.
-fn hierarchy(line: &str) -> Option<(Version, &str)> {
+/// A line `id:controllers:path`: the path of a hierarchy that can have the controller. `/..` is outside of the process's cgroup namespace.
+fn hierarchy<'a>(line: &'a str, controller: &str) -> Option<(Version, &'a str)> {
     let mut fields = line.splitn(3, ':');
     let (id, mut controllers, path) = (fields.next()?, fields.next()?.split(','), fields.next()?);
     let version = match id {
         "0" => Version::V2,
-        _ if controllers.any(|controller| controller == "cpu") => Version::V1,
+        _ if controllers.any(|one| one == controller) => Version::V1,
         _ => return None,
     };
     let is_inside = path.starts_with('/') && !path.split('/').any(|part| part == "..");
@@ -144,6 +153,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn folders(membership: &str, mountinfo: &str) -> Vec<PathBuf> {
+        super::folders(membership, mountinfo, CPU).into_iter().map(|(_, folder)| folder).collect()
+    }
 
     fn paths<const N: usize>(folders: [&str; N]) -> Vec<PathBuf> {
         folders.iter().map(PathBuf::from).collect()
@@ -240,7 +253,7 @@ mod tests {
             let made = (|| {
                 let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
                 let mounts = mounts.lines().filter_map(|line| MountInfo::from_line(line).ok());
-                let usable = mounts.filter(|mount| Version::V1.is(mount) || Version::V2.is(mount));
+                let usable = mounts.filter(|mount| Version::V1.is(mount, CPU) || Version::V2.is(mount, CPU));
                 usable.into_iter().find_map(|mount| Self::make(mount.mount_point.join(&name)))
             })();
             if made.is_none() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::system::CpuTicks;
 use super::{Slice, ThreadUse, Throttling};
 
 /// Shortest window that makes a ratio; shorter ones are joined.
@@ -16,6 +17,8 @@ pub struct HostReport {
     pub threads: Vec<ThreadReport>,
     /// Greatest share of the host's CPU time that the hypervisor gave to others.
     pub steal_max: Option<Peak>,
+    /// Share of the host's CPU time that anything used, those to whom the hypervisor gave it included.
+    pub busy_share: Option<f64>,
     /// How often, and for how long, a quota held the generator back.
     pub throttled: Option<Throttling>,
     /// Greatest share of time in which some task of the host waited for a CPU.
@@ -83,8 +86,11 @@ impl Window {
 
 /// Windows between two moments of run time, each moved to the nearest sample, and what they come to.
 pub(crate) fn report(slices: &[Slice], from_ns: u64, to_ns: u64) -> HostReport {
-    let windows: Vec<Window> = join(between(slices, from_ns, to_ns)).into_iter().map(window).collect();
+    let slices = between(slices, from_ns, to_ns);
+    let ticks = slices.iter().filter_map(|slice| slice.ticks).reduce(CpuTicks::plus);
+    let windows: Vec<Window> = join(slices).into_iter().map(window).collect();
     HostReport {
+        busy_share: ticks.and_then(CpuTicks::busy_share),
         threads: threads(&windows),
         steal_max: greatest(windows.iter().filter_map(|window| window.peak(window.steal_share))),
         throttled: windows.iter().filter_map(|window| window.throttled).reduce(Throttling::plus),
@@ -135,12 +141,7 @@ impl Slice {
         }
         self.throttled = self.throttled.into_iter().chain(next.throttled).reduce(Throttling::plus);
         self.pressure_ns = self.pressure_ns.zip(next.pressure_ns).map(|(mine, theirs)| mine + theirs);
-        if let (Some(mine), Some(theirs)) = (&mut self.ticks, next.ticks) {
-            mine.steal += theirs.steal;
-            mine.total += theirs.total;
-        } else {
-            self.ticks = None;
-        }
+        self.ticks = self.ticks.zip(next.ticks).map(|(mine, theirs)| mine.plus(theirs));
     }
 }
 
@@ -204,7 +205,6 @@ fn share(part: u64, whole: u64) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::system::CpuTicks;
     use super::*;
 
     const MS: u64 = 1_000_000;
@@ -218,7 +218,7 @@ mod tests {
             from_ns: from_ms * MS,
             to_ns: to_ms * MS,
             threads: threads.to_vec(),
-            ticks: Some(CpuTicks { steal: 1, total: 200 }),
+            ticks: Some(CpuTicks { steal: 1, unused: 150, total: 200 }),
             throttled: Some(Throttling { times: 1, held_ns: 5 }),
             pressure_ns: Some((to_ms - from_ms) * MS / 4),
         }
@@ -240,6 +240,7 @@ mod tests {
         assert_eq!(found.steal_max, Some(Peak { share: 0.005, at_ns: 1000 * MS }));
         assert_eq!(found.throttled, Some(Throttling { times: 3, held_ns: 15 }));
         assert_eq!(found.pressure_max, Some(Peak { share: 0.25, at_ns: 1000 * MS }));
+        assert_eq!(found.busy_share, Some(0.25));
     }
 
     #[test]
@@ -282,7 +283,8 @@ mod tests {
         let found = report(std::slice::from_ref(&bare), 0, 1000 * MS);
         assert_eq!((found.steal_max, found.throttled, found.pressure_max), (None, None, None));
         let still = Slice { ticks: Some(CpuTicks::default()), ..bare };
-        assert_eq!(report(&[still], 0, 1000 * MS).steal_max, None);
+        let found = report(&[still], 0, 1000 * MS);
+        assert_eq!((found.steal_max, found.busy_share), (None, None));
     }
 
     #[test]

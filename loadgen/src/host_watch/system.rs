@@ -6,7 +6,24 @@ use super::kernel_file::KernelFile;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct CpuTicks {
     pub(crate) steal: u64,
+    /// Nobody used it: idle, or waiting for the disk.
+    pub(crate) unused: u64,
     pub(crate) total: u64,
+}
+
+impl CpuTicks {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            steal: self.steal + other.steal,
+            unused: self.unused + other.unused,
+            total: self.total + other.total,
+        }
+    }
+
+    /// Share that anything used; `None` of a host whose CPU time stands still.
+    pub(crate) fn busy_share(self) -> Option<f64> {
+        (self.total > 0).then(|| 1.0 - self.unused.min(self.total) as f64 / self.total as f64)
+    }
 }
 
 /// `/proc/stat` and `/proc/pressure/cpu`, as far as they exist.
@@ -34,8 +51,9 @@ impl System {
         let ticks = self.stat.as_ref().and_then(|file| file.read(cpu_ticks));
         let pressure_ns = self.pressure.as_ref().and_then(|file| file.read(pressure_ns));
         let since = |now: CpuTicks, then: CpuTicks| CpuTicks {
-            // Both can go back a little: idle time is estimated.
+            // They can go back a little: idle time is estimated.
             steal: now.steal.saturating_sub(then.steal),
+            unused: now.unused.saturating_sub(then.unused),
             total: now.total.saturating_sub(then.total),
         };
         let passed = (
@@ -54,13 +72,15 @@ fn cpu_ticks(text: &str) -> Option<CpuTicks> {
     if words.next()? != "cpu" {
         return None;
     }
-    let mut total = 0u64;
-    let mut steal = 0;
-    for _ in 0..8 {
+    let (mut steal, mut unused, mut total) = (0, 0u64, 0u64);
+    for field in 0..8 {
         steal = words.next()?.parse().ok()?;
         total = total.checked_add(steal)?;
+        if let 3 | 4 = field {
+            unused += steal;
+        }
     }
-    Some(CpuTicks { steal, total })
+    Some(CpuTicks { steal, unused, total })
 }
 
 /// The time, in all, in which at least one task of the host waited for a CPU: `some ... total=<us>`
@@ -80,7 +100,11 @@ mod tests {
     #[test]
     fn reads_the_cpu_line() {
         let stat = "cpu  983971 0 154537 1096205 10772 0 10552 2440 7 0\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 1\n";
-        let ticks = CpuTicks { steal: 2440, total: 983_971 + 154_537 + 1_096_205 + 10_772 + 10_552 + 2440 };
+        let ticks = CpuTicks {
+            steal: 2440,
+            unused: 1_096_205 + 10_772,
+            total: 983_971 + 154_537 + 1_096_205 + 10_772 + 10_552 + 2440,
+        };
         assert_eq!(cpu_ticks(stat), Some(ticks));
         // Linux before 2.6.11 knew no steal time.
         assert_eq!(cpu_ticks("cpu  1 2 3 4 5 6 7\n"), None);

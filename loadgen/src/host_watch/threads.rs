@@ -1,14 +1,16 @@
-//! CPU time of every thread of this process, and the time it was ready to run and had no CPU.
+//! CPU time of every thread of a process, and the time it was ready to run and had no CPU.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
 use procfs::process::{Process, Task};
-use procfs::{FromRead, ProcError, ProcResult};
+use procfs::{FromRead, ProcResult};
 
-/// Threads that are watched; one that is found beyond these is not. The generator has one thread per four CPUs and a few.
+/// Threads of a process that are watched; one that is found beyond these is not. The generator has one thread per four CPUs
+/// and a few.
 const THREADS_MAX: usize = 512;
 /// Longest name of a thread: Linux's own bound.
 const NAME_BYTES_MAX: u64 = 64;
@@ -26,7 +28,7 @@ pub struct ThreadUse {
     pub run_delay_ns: Option<u64>,
 }
 
-/// The threads of this process.
+/// The threads of a process.
 pub(crate) struct Threads {
     process: Process,
     known: BTreeMap<i32, Known>,
@@ -52,27 +54,29 @@ struct Reading {
 }
 
 impl Threads {
-    /// Counts from now on.
-    pub(crate) fn start() -> Result<Self, ProcError> {
-        let process = Process::myself()?;
-        // The calling thread has been on a CPU: zero means that nobody counts.
-        let schedstat =
-            process.task_from_tid(nix::unistd::gettid().as_raw()).and_then(|task| task.schedstat());
+    /// Those of `process`, counted from now on.
+    pub(crate) fn of(process: Process) -> Self {
         let mut threads = Self {
             process,
             known: BTreeMap::new(),
             next_id: 0,
-            has_schedstat: schedstat.is_ok_and(|schedstat| schedstat.pcount > 0),
+            has_schedstat: has_schedstat(),
             last_process_cpu_ns: 0,
         };
         threads.sample();
-        Ok(threads)
+        threads
+    }
+
+    /// Processes that the threads have started, those that are gone left out.
+    pub(crate) fn children(&self) -> Vec<i32> {
+        let tasks = self.known.values().filter_map(|thread| thread.task.children().ok());
+        tasks.flatten().map(u32::cast_signed).collect()
     }
 
     /// What each thread used since the last sample: all of it where it started since then, and where it ended since
     /// then what the process used and no living thread did.
     pub(crate) fn sample(&mut self) -> Vec<ThreadUse> {
-        let process_cpu_ns = process_cpu_ns();
+        let process_cpu_ns = process_cpu_ns(self.process.pid);
         let (mut used, mut ended) = (Vec::new(), Vec::new());
         self.known.retain(|_, thread| match thread.sample(self.has_schedstat) {
             Some(thread_use) => {
@@ -151,10 +155,16 @@ fn read(task: &Task, has_schedstat: bool) -> Option<Reading> {
     })
 }
 
-/// CPU time of all threads, also of those that ended.
-fn process_cpu_ns() -> u64 {
-    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
-        .map_or(0, |cpu| cpu.tv_sec() as u64 * feedmark_core::SECOND_NS + cpu.tv_nsec() as u64)
+/// CPU time of all threads of a process, also of those that ended; 0 once it is gone.
+pub(crate) fn process_cpu_ns(pid: i32) -> u64 {
+    let cpu = ClockId::pid_cpu_clock_id(Pid::from_raw(pid)).and_then(clock_gettime);
+    cpu.map_or(0, |cpu| cpu.tv_sec() as u64 * feedmark_core::SECOND_NS + cpu.tv_nsec() as u64)
+}
+
+/// The calling thread has been on a CPU: zero means that nobody counts.
+fn has_schedstat() -> bool {
+    let me = || Process::myself()?.task_from_tid(nix::unistd::gettid().as_raw())?.schedstat();
+    me().is_ok_and(|schedstat| schedstat.pcount > 0)
 }
 
 /// A thread's name may end in half a character.
@@ -190,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_thread_is_itself_until_it_ends() {
-        let mut threads = Threads::start().unwrap();
+        let mut threads = Threads::of(Process::myself().unwrap());
         let (go, wait) = sync_channel::<()>(0);
         // Cut by the kernel after 15 bytes, in the middle of a character.
         let thread = std::thread::Builder::new().name("abcdefghijklmn\u{e4}".into());
@@ -228,8 +238,9 @@ mod tests {
         let task = process.task_from_tid(nix::unistd::gettid().as_raw()).unwrap();
         let before = read(&task, false).unwrap();
         let clock = crate::clock::RunClock::start();
-        let start_ns = process_cpu_ns();
-        while process_cpu_ns() < start_ns + 100_000_000 {
+        let pid = process.pid;
+        let start_ns = process_cpu_ns(pid);
+        while process_cpu_ns(pid) < start_ns + 100_000_000 {
             std::hint::black_box(clock.now_ns());
         }
         let used_ns = read(&task, false).unwrap().cpu_ns - before.cpu_ns;

@@ -6,6 +6,8 @@ use target_server::Fault;
 use url::Url;
 
 use super::{ScenarioError, wrong};
+use crate::target_watch::Place;
+use crate::target_watch::metrics::{MetricsAt, SERIES_MAX, Wish};
 
 pub(super) fn parse_url(text: &str) -> Result<Url, ScenarioError> {
     let url = Url::parse(text)
@@ -45,6 +47,50 @@ pub(super) fn parse_url(text: &str) -> Result<Url, ScenarioError> {
         ));
     }
     Ok(url)
+}
+
+/// A process or a group, not both.
+pub(super) fn place(pid: Option<i32>, group: Option<String>) -> Result<Option<Place>, ScenarioError> {
+    match (pid, group) {
+        (Some(_), Some(_)) => {
+            Err(wrong("target_cgroup", "the target is watched by its target_pid already: drop one"))
+        }
+        (Some(pid), None) => Ok(Some(Place::Process(pid))),
+        (None, Some(path)) if path.starts_with('/') => Ok(Some(Place::Group(path))),
+        (None, Some(path)) => Err(wrong(
+            "target_cgroup",
+            format!("`{}` is no path: write it as /proc/PID/cgroup does, from `/` on", path.escape_debug()),
+        )),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A path on the target, or a URL.
+pub(super) fn parse_metrics(text: &str) -> Result<MetricsAt, ScenarioError> {
+    let bad = |what: &str| {
+        Err(wrong(
+            "target_metrics",
+            format!("{what}: write a path on the target, such as /metrics, or a URL"),
+        ))
+    };
+    if text.starts_with('/') {
+        return Ok(MetricsAt::Target(text.to_owned()));
+    }
+    let Ok(url) = Url::parse(text) else { return bad(&format!("`{}` is no URL", text.escape_debug())) };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return bad(&format!("`{}` is no http:// or https:// URL", text.escape_debug()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return bad("user and password in a url are not sent");
+    }
+    Ok(MetricsAt::Url(url))
+}
+
+pub(super) fn parse_series(wishes: Vec<String>) -> Result<Vec<Wish>, ScenarioError> {
+    if wishes.len() > SERIES_MAX {
+        return Err(wrong("series", format!("{} are more than {SERIES_MAX}: drop some", wishes.len())));
+    }
+    wishes.iter().map(|wish| wish.parse().map_err(|problem: String| wrong("series", problem))).collect()
 }
 
 pub(super) fn absolute(

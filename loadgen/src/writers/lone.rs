@@ -1,12 +1,11 @@
 //! A single writer on its caller's thread, for a caller that waits for every post anyway.
 
 use std::io;
-use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::{PostRecord, Shared, Taken, Writer, WriterCounters, WritersConfig, write_post};
+use super::{PostRecord, Shared, Taken, Writer, WritersConfig, write_post};
 use crate::clock::RunClock;
 
 /// A writer with one connection, which is kept from post to post.
@@ -26,8 +25,7 @@ impl LoneWriter {
     pub fn new(config: WritersConfig, clock: RunClock) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (abandon, abandoned) = watch::channel(false);
-        let counters = Arc::new(WriterCounters::default());
-        let shared = Shared { config, clock, first_judged: 0, abandoned, counters };
+        let shared = Shared { config, clock, abandoned };
         Ok(Self { runtime, shared, writer: Writer { id: 0, connection: None }, _abandon: abandon })
     }
 

@@ -189,7 +189,7 @@ fn the_action_measures_first_and_fails_last() {
     let refused =
         action("measure", &[("INPUT_COMMAND", "run; touch obeyed"), ("INPUT_ARGS", ""), ("INPUT_OUT", "o")]);
     refused.ended_with(2);
-    assert!(refused.stdout.contains("the input command is run or gate"), "{}", refused.stdout);
+    assert!(refused.stdout.contains("the input command is run, gate or capacity"), "{}", refused.stdout);
 }
 
 /// An expression of GitHub's inside a script would be code.

@@ -64,6 +64,7 @@ fn a_slower_candidate_fails_also_when_the_gate_was_interrupted() {
     let after = result(&bed);
     finished.ended_with(i32::from(after.verdict.status.exit_code()));
     assert!(after.finished);
+    assert!(fs::read_to_string(bed.out().join("report.html")).unwrap().contains("id=\"pairs\""));
     assert_eq!(after.pairs[..before.pairs.len()], before.pairs[..]);
     // A machine that disturbs four runs in a row ends the gate before it has an answer.
     if after.verdict.status != Status::Invalid {

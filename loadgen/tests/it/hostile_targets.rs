@@ -110,9 +110,25 @@ fn it_serves_one_and_leaves_the_others_waiting() {
     let bed = Bed::new();
     let args = ["-c", "200", "-r", "1/h", "--url", &puppet.url(), "--connect-timeout", "1s"];
     let finished = bed.run(&[&DOOMED, &args]);
-    // The probe is a POST, which is not answered with a 2xx here.
-    finished.refuses(1, &["the probe post to", &format!("{}/feed/post", puppet.url())]);
+    // The probe is a POST, which is not answered with a 2xx here: a target that turned subscribers away has given way.
+    finished.ended_with(99);
+    let aborted = bed.result().aborted.unwrap();
+    let said = format!("ended before the schedule: the probe post to {}/feed/post failed: ", puppet.url());
+    assert!(aborted.starts_with(&said), "{aborted}");
+    assert_eq!((bed.result().connections.failed, bed.result().posts.scheduled), (199, 0));
     assert!(finished.stderr.contains("connected: 1 subscriber in "), "{}", finished.stderr);
+}
+
+/// All subscribers connect, and no post is answered: what was seen until then is kept.
+#[test]
+fn it_takes_subscribers_and_no_post() {
+    let feed = Feed::new(|subscriber, _, _, _| hang(subscriber));
+    let bed = Bed::new();
+    bed.run(&[&DOOMED, &["--url", &feed.url()]]).ended_with(99);
+    let result = bed.result();
+    let aborted = result.aborted.unwrap();
+    assert!(aborted.contains("failed: no reply within the post timeout"), "{aborted}");
+    assert_eq!((result.connections.established, result.posts.scheduled, result.evidence.probes), (5, 0, 1));
 }
 
 /// A frame that breaks the protocol ends the subscriber, by name; the run goes on to its end.

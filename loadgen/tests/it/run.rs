@@ -114,7 +114,7 @@ fn the_reference_server_delivers_everything_and_the_files_agree() {
     let names = fs::read_dir(bed.out()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["posts.csv", "run.hgrm", "run.hlog", "run.json", "target.log"]);
+    assert_eq!(names, ["posts.csv", "report.html", "run.hgrm", "run.hlog", "run.json", "target.log"]);
 }
 
 #[test]
@@ -206,12 +206,11 @@ fn a_reference_server_that_dies_is_named() {
     eventually("no process and no temporary file is left", || bed.is_clean().then_some(()));
 }
 
-/// A stall lets posts pile up, and then a queue of two packets is too short: every refusal is in the reply to its post.
+/// Every refusal is in the reply to its post.
 #[test]
 fn what_the_target_refused_is_counted_post_by_post() {
     let bed = Bed::new();
-    let server =
-        Server::reference(&bed, &["--open", "--socket-buffer", "2", "--fault", "kind=stall,at=2s,for=1s"]);
+    let server = Server::of_full_buffers(&bed);
     let args = ["--url", &server.url, "-r", "200/s"];
     bed.run(&[&SHORT, &args]).found_fault("never arrived");
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).unwrap();

@@ -221,6 +221,17 @@ impl Server {
         Self::spawn(command)
     }
 
+    /// A reference server that refuses packets: eight of its commits are slow, so that the posts of each go out together, and
+    /// some find the queue of two packets full.
+    pub(crate) fn of_full_buffers(bed: &Bed) -> Self {
+        let mut command = bed.command(FEEDMARK);
+        command.args(["target", "--port", "0", "--stop-on-stdin-eof", "--open", "--socket-buffer", "2"]);
+        for at in ["1500ms", "2500ms"] {
+            command.args(["--fault", &format!("kind=slow-commit,by=200ms,at={at},for=700ms")]);
+        }
+        Self::spawn(command)
+    }
+
     /// Any program that prints `listening on URL` and ends with its stdin.
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

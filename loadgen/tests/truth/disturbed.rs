@@ -1,12 +1,11 @@
 //! T10, T11: when the generator must say that it cannot be trusted.
 
-use std::path::PathBuf;
 use std::time::Duration;
-use std::{fs, io};
 
 use feedmark_reports::{RunResult, Status};
 
 use crate::bed::{MS_NS, assert_near, full, ms, reported_ns, row, scaled, tell};
+use crate::group::{Group, Held};
 use crate::log::Truth;
 use crate::place::Place;
 use crate::support::{Process, Server, eventually};
@@ -63,46 +62,12 @@ const BED: [&str; 6] = ["-c", "500", "-r", "20/s", "--deadline", "3s"];
 /// A generator that is starved is INVALID whatever else the run is: short ones do, 20 of them in full.
 const STARVED_RUN: [&str; 4] = ["-d", "5s", "--warmup", "1s"];
 
-/// A control group with a quota of a tenth of a CPU; gone when dropped.
-struct TenthOfACpu(PathBuf);
-
-impl TenthOfACpu {
-    fn new() -> io::Result<Self> {
-        let name = format!("feedmark-truth-{}", std::process::id());
-        let (v1, v2) = (PathBuf::from("/sys/fs/cgroup/cpu"), PathBuf::from("/sys/fs/cgroup"));
-        if v1.is_dir() {
-            let group = Self::make(v1.join(&name))?;
-            fs::write(group.0.join("cpu.cfs_period_us"), "100000")?;
-            fs::write(group.0.join("cpu.cfs_quota_us"), "10000")?;
-            return Ok(group);
-        }
-        let group = Self::make(v2.join(&name))?;
-        fs::write(group.0.join("cpu.max"), "10000 100000")?;
-        Ok(group)
-    }
-
-    fn make(path: PathBuf) -> io::Result<Self> {
-        fs::create_dir(&path)?;
-        Ok(Self(path))
-    }
-
-    fn take(&self, pid: i32) {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
-    }
-}
-
-impl Drop for TenthOfACpu {
-    fn drop(&mut self) {
-        eventually("the control group is empty", || fs::remove_dir(&self.0).ok());
-    }
-}
-
 #[test]
 fn t10_a_starved_generator_is_invalid() {
     let runs = scaled(20, 1);
     let mut reason = String::new();
     for _ in 0..runs {
-        let group = match TenthOfACpu::new() {
+        let group = match Group::new(Held::CpuPercent(10)) {
             Ok(group) => group,
             Err(error) => {
                 assert!(

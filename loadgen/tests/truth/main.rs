@@ -11,8 +11,12 @@
 
 mod accounting;
 mod bed;
+mod capacity;
 mod control;
 mod disturbed;
+#[path = "../it/group.rs"]
+#[expect(dead_code, reason = "shared with the other tests, which use the rest")]
+mod group;
 mod healthy;
 mod latency;
 mod log;
@@ -25,3 +29,4 @@ mod pure;
 #[expect(dead_code, reason = "shared with the other tests, which use the rest")]
 mod support;
 mod thread;
+mod view;

@@ -103,13 +103,7 @@ impl MetricChange {
             None => "n/a".to_owned(),
         };
         let interval = match self.interval {
-            Some(interval) => {
-                format!(
-                    "{} to {}",
-                    units::change(interval.low).trim_end_matches(" %"),
-                    units::change(interval.high)
-                )
-            }
+            Some(interval) => units::change_interval(interval.low, interval.high),
             None if is_exact => "exact".to_owned(),
             None => "n/a".to_owned(),
         };

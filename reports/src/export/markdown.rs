@@ -4,6 +4,7 @@
 //! somebody's name.
 
 use super::outcome::{Case, Outcome};
+use crate::markdown;
 use crate::terminal::clean;
 
 const CELL_COLUMNS_MAX: usize = 200;
@@ -34,15 +35,15 @@ fn parts(outcome: &Outcome) -> (&str, &str) {
 fn row(case: &Case) -> String {
     let word = case.word();
     let word = if case.status == crate::Status::Pass { word } else { format!("**{word}**") };
-    format!("| {word} | {} | {} | {} |\n", cell(&case.name), cell(&case.observed), cell(&case.allowed))
+    markdown::row(&[word, cell(&case.name), cell(&case.observed), cell(&case.allowed)])
 }
 
 /// A code span in a table. A bar would end the cell even within the span, and whether a backslash before it helps depends
 /// on what stands before that.
 fn cell(text: &str) -> String {
-    let text = clean(text, CELL_COLUMNS_MAX).replace('`', "'").replace('|', "¦");
+    let text = clean(text, CELL_COLUMNS_MAX).replace('|', "¦");
     // A span needs something in it.
-    if text.trim().is_empty() { String::new() } else { format!("`{text}`") }
+    if text.trim().is_empty() { String::new() } else { markdown::code(&text) }
 }
 
 /// A block that no line of the text can end.

@@ -1,13 +1,10 @@
 //! The outcome of a gate.
 
-use super::outcome::{Case, Figure, Kind, Outcome};
+use super::outcome::{Case, Figure, Kind, Outcome, PLAIN, host, load};
 use crate::Status;
 use crate::gate::{Answer, GateResult, MetricResult, Pair};
-use crate::terminal::{self, Style};
-use crate::units::{change, counted, flag_duration, number};
-
-/// Columns of the summary.
-const WIDTH: u16 = 80;
+use crate::terminal;
+use crate::units::{change, counted};
 
 impl Outcome {
     /// The outcome of a gate that is finished.
@@ -27,9 +24,10 @@ impl Outcome {
             verdict: gate.verdict.clone(),
             cases: [trustworthy(gate), unbroken(gate)].into_iter().chain(metrics).collect(),
             figures,
+            carried: Vec::new(),
             facts: facts(gate),
             duration_ns: None,
-            summary: terminal::gate::gate(gate, &Style { color: false, width: WIDTH }),
+            summary: terminal::gate::gate(gate, &PLAIN),
         }
     }
 }
@@ -108,21 +106,12 @@ fn figure(gate: &GateResult, index: usize, metric: &MetricResult) -> Option<Figu
 }
 
 fn facts(gate: &GateResult) -> Vec<(&'static str, String)> {
-    let scenario = &gate.plan.scenario;
-    let load = format!(
-        "{}, {} posts/s for {}, seeds from {}",
-        counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
-        number(scenario.rate_per_s),
-        flag_duration(scenario.duration_ns),
-        gate.plan.seed
-    );
-    let host = gate.host.as_ref().map(|host| ("host", format!("{}, {}", host.os, host.cpu)));
     let facts = [
         ("feedmark", gate.feedmark_version.clone()),
         ("base", gate.plan.base.clone()),
         ("candidate", gate.plan.candidate.clone()),
         ("pairs", gate.pairs.len().to_string()),
-        ("load", load),
+        load(&gate.plan.scenario, &format!("seeds from {}", gate.plan.seed)),
     ];
-    facts.into_iter().chain(host).collect()
+    facts.into_iter().chain(gate.host.as_ref().map(host)).collect()
 }

@@ -1,23 +1,22 @@
 //! The outcome of a run.
 
-use super::outcome::{Case, Figure, Kind, Outcome};
+use super::outcome::{Case, Figure, Kind, Outcome, PLAIN, host, load};
 use crate::metric::{Count, Metric, Rank, Series, Side, Value};
-use crate::quantile::is_supported;
 use crate::stats::binomial;
-use crate::terminal::{self, Style};
+use crate::terminal;
 use crate::threshold::result::ThresholdResult;
 use crate::threshold::{Role, Threshold};
-use crate::units::{count, counted, flag_duration, number};
+use crate::units::{count, counted};
 use crate::validity::CHECKS;
 use crate::verdict::judge;
 use crate::{LatencySummary, Quantile, RunResult, Status};
 
 /// What is followed from build to build, beside what has a threshold. No greatest values: they are noise.
 const TRACKED: [Metric; 8] = [
-    Metric::Latency(Series::Delivery, percentile(50.0)),
-    Metric::Latency(Series::Delivery, percentile(90.0)),
-    Metric::Latency(Series::Delivery, percentile(99.0)),
-    Metric::Latency(Series::FullFanout, percentile(50.0)),
+    Metric::Latency(Series::Delivery, Rank::percentile(50.0)),
+    Metric::Latency(Series::Delivery, Rank::percentile(90.0)),
+    Metric::Latency(Series::Delivery, Rank::percentile(99.0)),
+    Metric::Latency(Series::FullFanout, Rank::percentile(50.0)),
     Metric::Count(Count::Missing),
     Metric::Count(Count::Late),
     Metric::CpuPerMillion(Side::Target),
@@ -25,17 +24,16 @@ const TRACKED: [Metric; 8] = [
 ];
 
 /// The ranks of every series.
-const RANKS: [Rank; 5] = [percentile(50.0), percentile(90.0), percentile(99.0), percentile(99.9), Rank::Max];
+const RANKS: [Rank; 5] = [
+    Rank::percentile(50.0),
+    Rank::percentile(90.0),
+    Rank::percentile(99.0),
+    Rank::percentile(99.9),
+    Rank::Max,
+];
 
 /// How often the interval of a quantile may miss it on either side.
 const ALPHA: f64 = 0.025;
-/// Columns of the summary.
-const WIDTH: u16 = 80;
-
-/// The same number as when it is parsed, to the last bit.
-const fn percentile(percentile: f64) -> Rank {
-    Rank::Quantile(percentile / 100.0)
-}
 
 impl Outcome {
     /// The outcome of a run that has been judged.
@@ -49,9 +47,10 @@ impl Outcome {
             verdict: run.verdict.clone(),
             cases: cases(run),
             figures,
+            carried: Vec::new(),
             facts: facts(run),
             duration_ns: run.phases.last().map(|phase| phase.end_ns),
-            summary: terminal::summary(run, &Style { color: false, width: WIDTH }),
+            summary: terminal::summary(run, &PLAIN),
         }
     }
 }
@@ -161,15 +160,10 @@ fn figures(run: &RunResult) -> Vec<Figure> {
         let Metric::Latency(series, rank) = metric else {
             return Some(Figure { metric, value, is_beyond, interval: None, is_tracked });
         };
-        let summary = series.of(run);
-        let supported = match rank {
-            Rank::Quantile(quantile) => is_supported(summary.effective_samples, quantile),
-            Rank::Max => true,
-        };
-        let interval = if is_tracked && !is_beyond { interval(summary, rank) } else { None };
-        supported.then_some(Figure { metric, value, is_beyond, interval, is_tracked })
+        let interval = if is_tracked && !is_beyond { interval(series.of(run), rank) } else { None };
+        Some(Figure { metric, value, is_beyond, interval, is_tracked })
     };
-    metrics.into_iter().filter_map(of).collect()
+    metrics.into_iter().filter(|metric| metric.is_supported(run)).filter_map(of).collect()
 }
 
 /// The 95 % interval of a quantile, from the order of the values alone: the ranks between which a share of `quantile` may
@@ -188,21 +182,13 @@ fn interval(summary: &LatencySummary, rank: Rank) -> Option<(f64, f64)> {
 }
 
 fn facts(run: &RunResult) -> Vec<(&'static str, String)> {
-    let scenario = &run.scenario;
-    let load = format!(
-        "{}, {} posts/s for {}, seed {}",
-        counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
-        number(scenario.rate_per_s),
-        flag_duration(scenario.duration_ns),
-        run.seed
-    );
     vec![
         ("feedmark", run.feedmark_version.clone()),
         ("run", run.run_id.clone()),
         ("started_at", run.started_at.clone()),
-        ("target", scenario.url.clone().unwrap_or_else(|| "reference server".to_owned())),
-        ("load", load),
+        ("target", run.scenario.url.clone().unwrap_or_else(|| "reference server".to_owned())),
+        load(&run.scenario, &format!("seed {}", run.seed)),
         ("scenario_hash", run.scenario_hash.clone()),
-        ("host", format!("{}, {}", run.host.os, run.host.cpu)),
+        host(&run.host),
     ]
 }

@@ -5,6 +5,7 @@
 
 use super::outcome::{Figure, Outcome};
 use crate::Status;
+use crate::capacity::Fixed;
 use crate::metric::{Metric, Rank};
 use crate::terminal::clean;
 
@@ -45,6 +46,17 @@ const FAMILIES: [Family; 5] = [
     Family { name: "feedmark_peak_memory_bytes", unit: Some("bytes"), help: "Greatest resident memory." },
 ];
 
+const CARRIED_RATE: Family = Family {
+    name: "feedmark_capacity_posts_per_second",
+    unit: None,
+    help: "Greatest rate that held in every verification.",
+};
+const CARRIED_SUBSCRIBERS: Family = Family {
+    name: "feedmark_capacity_subscribers",
+    unit: None,
+    help: "Most subscribers that held in every verification.",
+};
+
 pub(super) fn render(outcome: &Outcome) -> String {
     let mut text = head(&VERDICT);
     for status in STATUSES {
@@ -75,8 +87,27 @@ pub(super) fn render(outcome: &Outcome) -> String {
             text.push_str(&sample(family, &labels, value));
         }
     }
+    for (family, of_subscribers) in [(CARRIED_RATE, false), (CARRIED_SUBSCRIBERS, true)] {
+        let carried =
+            outcome.carried.iter().filter(|carried| carried.fixed.varies_subscribers() == of_subscribers);
+        let samples: String =
+            carried.map(|carried| sample(&family, &kept_fixed(&carried.fixed), carried.held)).collect();
+        if !samples.is_empty() {
+            text.push_str(&head(&family));
+            text.push_str(&samples);
+        }
+    }
     text.push_str("# EOF\n");
     text
+}
+
+fn kept_fixed(fixed: &Fixed) -> Vec<(&'static str, String)> {
+    let kept = [
+        ("subscribers", fixed.subscribers.map(|subscribers| subscribers.to_string())),
+        ("posts_per_second", fixed.rate_per_s.map(|rate| rate.to_string())),
+        ("cores", fixed.cores.map(|cores| cores.to_string())),
+    ];
+    kept.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 const fn name_of(metric: Metric) -> &'static str {

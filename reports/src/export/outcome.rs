@@ -1,13 +1,20 @@
-//! The one view of a run or a gate that all formats are made from.
+//! The one view of a run, a gate or a capacity session that all formats are made from.
 //!
 //! Invariants:
 //! * The gravest status among the cases that decide is the verdict.
 //! * Of a run that was INVALID there are no figures: they say nothing about the target, and would stay in a trend.
 
+use crate::capacity::Fixed;
 use crate::metric::Metric;
+use crate::run_result::{Host, ScenarioRecord};
+use crate::terminal::Style;
+use crate::units::{counted, flag_duration, number};
 use crate::{Status, Verdict};
 
-/// What a pipeline is shown of a run or a gate.
+/// How the summary of an outcome is written.
+pub(super) const PLAIN: Style = Style { color: false, width: 80 };
+
+/// What a pipeline is shown of a run, a gate or a capacity session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// What it is the outcome of.
@@ -18,6 +25,8 @@ pub struct Outcome {
     pub cases: Vec<Case>,
     /// What was measured.
     pub figures: Vec<Figure>,
+    /// What the target carries, as far as that was searched for.
+    pub carried: Vec<Carried>,
     /// What it was measured under, by name.
     pub facts: Vec<(&'static str, String)>,
     /// How long it took, where that is known.
@@ -33,6 +42,8 @@ pub enum Kind {
     Run,
     /// `feedmark gate`.
     Gate,
+    /// `feedmark capacity`.
+    Capacity,
 }
 
 impl Kind {
@@ -41,6 +52,7 @@ impl Kind {
         match self {
             Self::Run => "feedmark run",
             Self::Gate => "feedmark gate",
+            Self::Capacity => "feedmark capacity",
         }
     }
 }
@@ -88,6 +100,19 @@ pub struct Figure {
     pub is_tracked: bool,
 }
 
+/// A verified capacity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// The case that it is of.
+    pub name: String,
+    /// What the search kept fixed; of posts per second and subscribers it looked for the other one.
+    pub fixed: Fixed,
+    /// The greatest load that held every time.
+    pub held: f64,
+    /// The least that failed.
+    pub failing: Option<f64>,
+}
+
 impl Outcome {
     /// The cases, gravest first; advice comes last.
     pub fn by_gravity(&self) -> Vec<&Case> {
@@ -105,4 +130,16 @@ const fn gravity(status: Status) -> u8 {
         Status::Unresolved => 2,
         Status::Pass => 3,
     }
+}
+
+/// What the scenario asks for, as a fact: `1,000 subscribers, 20 posts/s for 30s`, and the seeds in the caller's words.
+pub(super) fn load(scenario: &ScenarioRecord, seeds: &str) -> (&'static str, String) {
+    let subscribers = counted(u64::from(scenario.subscribers), "subscriber", "subscribers");
+    let rate = number(scenario.rate_per_s);
+    ("load", format!("{subscribers}, {rate} posts/s for {}, {seeds}", flag_duration(scenario.duration_ns)))
+}
+
+/// Where the generator ran, as a fact.
+pub(super) fn host(host: &Host) -> (&'static str, String) {
+    ("host", format!("{}, {}", host.os, host.cpu))
 }

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::capacity::tests::simulated::Server;
+use crate::capacity::tests::{of_both, of_subscribers, plan};
+use crate::capacity::{self, CapacityResult, Next, Step};
 use crate::gate::tests::{gate_of, judged};
 use crate::gate::{GateResult, Repeat, Variant};
 use crate::metric::Value;
@@ -89,6 +92,21 @@ fn a_gate_that_failed() {
     insta::assert_snapshot!(golden(&Outcome::of_gate(&failed_gate())));
 }
 
+/// Of its planned loads one fits, one does not, and one cannot be told.
+fn failed_session() -> CapacityResult {
+    let mut session = Server::default().session(&of_both(), None, usize::MAX);
+    session.planned_loads = ["3000 subscribers, 40/s", "16000 subscribers, 20/s", "30000 subscribers, 1/s"]
+        .map(|load| load.parse().unwrap())
+        .to_vec();
+    session.judge();
+    session
+}
+
+#[test]
+fn a_session_that_failed() {
+    insta::assert_snapshot!(golden(&Outcome::of_capacity(&failed_session())));
+}
+
 #[test]
 fn hostile_texts_are_inert() {
     insta::assert_snapshot!(golden(&hostile()));
@@ -163,6 +181,33 @@ fn the_gravest_case_of_a_gate_is_its_verdict() {
         assert!(gate.finished);
         assert_eq!(gate.verdict.status, status);
         assert_eq!(gravest(&Outcome::of_gate(&gate)), status, "{gate:?}");
+    }
+}
+
+#[test]
+fn the_gravest_case_of_a_session_is_its_verdict() {
+    let server = Server::default();
+    let limited = Server { generator_max: 100_000.0, ..Server::default() };
+    let mut failing = server.session(&plan(), None, 0);
+    while let Next::Measure(measure) = failing.next() {
+        failing.steps.push(Step { outcome: capacity::Outcome::Fail, ..server.measure(&measure) });
+    }
+    failing.judge();
+    for (session, status) in [
+        (failed_session(), Status::Fail),
+        (server.session(&of_subscribers(), None, usize::MAX), Status::Pass),
+        (limited.session(&plan(), None, usize::MAX), Status::Invalid),
+        (failing, Status::Fail),
+        (server.session(&plan(), Some(60_000_000_000), usize::MAX), Status::Unresolved),
+    ] {
+        assert!(session.finished);
+        assert_eq!(session.verdict.status, status, "{:?}", session.verdict);
+        let outcome = Outcome::of_capacity(&session);
+        assert_eq!(gravest(&outcome), status);
+        let verified = session.searches.iter().filter(|search| search.verified.is_some()).count();
+        assert_eq!(outcome.carried.len(), if status == Status::Invalid { 0 } else { verified });
+        let metrics = Format::OpenMetrics.render(&outcome).unwrap();
+        assert_eq!(metrics.matches("\nfeedmark_capacity_").count(), outcome.carried.len(), "{metrics}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::outcome::{Figure, Outcome};
+use super::outcome::{Carried, Figure, Outcome};
 use crate::metric::Unit;
 
 const NS_PER_MS: f64 = 1e6;
@@ -25,7 +25,7 @@ struct Entry {
     extra: String,
 }
 
-/// `customSmallerIsBetter`: less must be better, so completeness is left out; missing and late are in it.
+/// `customSmallerIsBetter`: less must be better, so completeness and capacities are left out; missing and late are in it.
 pub(super) fn github_action_benchmark(outcome: &Outcome) -> serde_json::Result<String> {
     let entry = |figure: &Figure| {
         let (unit, size) = match figure.metric.unit() {
@@ -62,7 +62,7 @@ struct Measure {
     upper_value: Option<f64>,
 }
 
-/// Benchmark by name, measure by slug; `latency` is the one that every project of Bencher has, in ns.
+/// Benchmark by name, measure by slug; `latency`, in ns, and `throughput`, per second, are those that every project of Bencher has.
 pub(super) fn bencher(outcome: &Outcome) -> serde_json::Result<String> {
     let benchmark = |figure: &Figure| {
         let slug = match figure.metric.unit() {
@@ -80,7 +80,14 @@ pub(super) fn bencher(outcome: &Outcome) -> serde_json::Result<String> {
         };
         (figure.metric.to_string(), BTreeMap::from([(slug, measure)]))
     };
-    json(&tracked(outcome).map(benchmark).collect::<BTreeMap<_, _>>())
+    let capacity = |carried: &Carried| {
+        let slug = if carried.fixed.varies_subscribers() { "subscribers" } else { "throughput" };
+        let measure =
+            Measure { value: carried.held, lower_value: Some(carried.held), upper_value: carried.failing };
+        (carried.name.clone(), BTreeMap::from([(slug, measure)]))
+    };
+    let benchmarks = tracked(outcome).map(benchmark).chain(outcome.carried.iter().map(capacity));
+    json(&benchmarks.collect::<BTreeMap<_, _>>())
 }
 
 fn tracked(outcome: &Outcome) -> impl Iterator<Item = &Figure> {

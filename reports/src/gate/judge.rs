@@ -12,8 +12,7 @@ impl GateResult {
     ///
     /// `rule` is that of the plan.
     pub fn judge(&mut self, rule: &Rule) {
-        let judged = &self.pairs[..self.pairs.len().min(rule.pairs_max() as usize)];
-        let differences = differences(judged, rule.metrics().len());
+        let differences = differences(&self.pairs, rule.metrics().len());
         let complete = differences.first().map_or(0, Vec::len);
         self.looks_done.clear();
         let mut decided = None;

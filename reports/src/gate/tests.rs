@@ -1,6 +1,5 @@
 //! What a gate concludes, and how often it is wrong.
 
-use std::path::Path;
 use std::sync::LazyLock;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -8,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::sample;
+use crate::schema::assert_committed;
 
 const METRICS: [&str; 3] = ["delivery p50", "full_fanout p50", "target cpu_per_million"];
 
@@ -152,20 +152,7 @@ fn a_plan_that_differs_is_told_by_name() {
 
 #[test]
 fn the_committed_schema_is_the_codes() {
-    /// Set to anything, it makes the test write the file instead of comparing it.
-    const UPDATE: &str = "UPDATE_SCHEMA";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/gate.schema.json");
-    if std::env::var_os(UPDATE).is_some() {
-        std::fs::write(&path, serde_json::to_string_pretty(&schema()).unwrap() + "\n").unwrap();
-    }
-    let committed: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
-    assert!(
-        committed == serde_json::to_value(schema()).unwrap(),
-        "{} is not what the code says; regenerate it with\n    {UPDATE}=1 cargo test -p feedmark-reports schema\n\
-         and raise SCHEMA_VERSION if a field changed its meaning or disappeared",
-        path.display()
-    );
+    assert_committed("gate.schema.json", &schema());
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn parse_rank(at: usize, word: &str) -> Result<Rank, MetricError> {
     let percentile: f64 = digits.parse().map_err(|_| refused())?;
     let allowed =
         written_plainly && decimals <= PERCENTILE_DECIMALS_MAX && percentile > 0.0 && percentile < 100.0;
-    if allowed { Ok(Rank::Quantile(percentile / 100.0)) } else { Err(refused()) }
+    if allowed { Ok(Rank::percentile(percentile)) } else { Err(refused()) }
 }
 
 fn unknown(at: usize, word: &str) -> MetricError {

@@ -8,6 +8,9 @@ use proptest::prelude::*;
 
 use crate::metric::Value;
 use crate::run_result::*;
+use crate::target_use::{
+    Bucket, BusiestThread, Meaning, MetricSample, MetricSeries, TargetSample, TargetUse,
+};
 use crate::threshold::Threshold;
 use crate::threshold::judge::{Sample, Window};
 use crate::threshold::result::ThresholdResult;
@@ -127,6 +130,7 @@ fn connections(bounds: Bounds) -> BoxedStrategy<Connections> {
                 failed_by_cause,
                 duration_ns,
                 connect_ns,
+                ramp: Vec::new(),
             }
         })
         .boxed()
@@ -242,15 +246,67 @@ fn thresholds(bounds: Bounds) -> BoxedStrategy<Vec<ThresholdResult>> {
     vec(result, 0..4).boxed()
 }
 
+fn target_use(bounds: Bounds) -> BoxedStrategy<TargetUse> {
+    let seen = move || option::of(count(bounds));
+    let sample = (0..=bounds.ns, option::of(number(bounds)), seen(), seen(), seen(), seen()).prop_map(
+        |(at_ns, busiest_thread_share, throttled_ns, descriptors, descriptors_limit, bytes)| TargetSample {
+            at_ns,
+            busiest_thread_share,
+            throttled_ns,
+            descriptors,
+            descriptors_limit,
+            group_memory_bytes: bytes,
+            kernel_memory_bytes: bytes,
+            socket_buffer_bytes: bytes,
+        },
+    );
+    let thread = (text(), number(bounds)).prop_map(|(name, cpu_share)| BusiestThread { name, cpu_share });
+    (any::<u32>(), option::of(any::<u32>()), seen(), seen(), option::of(thread), vec(sample, 0..6))
+        .prop_map(|(processes_max, cpus, memory_limit_bytes, memory_kills, busiest_thread, samples)| {
+            TargetUse {
+                processes_max,
+                processes_left_out_max: processes_max / 2,
+                cpus,
+                memory_limit_bytes,
+                memory_is_shared: cpus.is_none(),
+                memory_kills,
+                busiest_thread,
+                samples,
+            }
+        })
+        .boxed()
+}
+
+fn series(bounds: Bounds) -> BoxedStrategy<MetricSeries> {
+    let sample = (0..=bounds.ns, number(bounds)).prop_map(|(at_ns, value)| MetricSample { at_ns, value });
+    let bucket = (number(bounds), number(bounds)).prop_map(|(at_most, count)| Bucket { at_most, count });
+    let meaning = option::of(proptest::sample::select(Meaning::ALL.to_vec()));
+    let known = (text(), meaning, any::<bool>(), option::of(number(bounds)));
+    (known, vec(sample, 0..6), vec(bucket, 0..4))
+        .prop_map(|((selector, meaning, is_counter, observations), samples, buckets)| MetricSeries {
+            selector,
+            meaning,
+            is_counter,
+            samples,
+            buckets,
+            observations,
+        })
+        .boxed()
+}
+
 /// A run whose numbers lie within the bounds.
 pub(crate) fn run(bounds: Bounds) -> BoxedStrategy<RunResult> {
     let asked = (verdict(), any::<bool>(), scenario(bounds), any::<u64>(), phases(bounds));
     let timestamps = prop_oneof![Just(Timestamps::Kernel), Just(Timestamps::User)];
     let processes = (process(bounds), option::of(process(bounds)));
+    let seen = (option::of(target_use(bounds)), vec(series(bounds), 0..3));
     let counted = (posts(bounds), deliveries(bounds), connections(bounds));
     let results = (latencies(bounds), thresholds(bounds));
-    (asked, timestamps, counted, results, processes)
-        .prop_map(|(asked, timestamps, (posts, deliveries, connections), results, (generator, target))| {
+    (asked, timestamps, counted, results, processes, seen)
+        .prop_map(|(asked, timestamps, counted, results, (generator, target), (target_use, series))| {
+            let (posts, deliveries, connections) = counted;
+            let received_bytes = Some(deliveries.owed);
+            let network_limit_bytes_per_s = Some(deliveries.delivered);
             let (latency_ns, thresholds) = results;
             let (verdict, interrupted, scenario, seed, phases) = asked;
             RunResult {
@@ -266,7 +322,14 @@ pub(crate) fn run(bounds: Bounds) -> BoxedStrategy<RunResult> {
                 deliveries,
                 connections,
                 latency_ns,
-                resources: Resources { generator, target },
+                resources: Resources {
+                    generator,
+                    target,
+                    target_use,
+                    series,
+                    received_bytes,
+                    network_limit_bytes_per_s,
+                },
                 thresholds,
                 ..super::run()
             }

@@ -4,12 +4,16 @@ use super::Style;
 use super::layout::{Page, Paint, clean};
 use crate::Status;
 use crate::gate::{GateResult, MetricResult, Repeat};
-use crate::units::{bytes, change, count, counted, duration, flag_duration, number, seconds};
+use crate::units::{
+    bytes, change, change_interval, count, counted, duration, flag_duration, number, seconds,
+};
 
 const COMMAND_COLUMNS_MAX: usize = 200;
 const REASON_COLUMNS_MAX: usize = 400;
 /// Reasons and repeats that are printed; the others stand in `gate.json`.
 const LINES_MAX: usize = 10;
+/// Heads of the columns of the metrics.
+pub(crate) const HEAD: [&str; 5] = ["metric", "base", "candidate", "change", "95 % interval"];
 
 /// Renders a gate; every line ends in `\n`.
 pub fn gate(gate: &GateResult, style: &Style) -> String {
@@ -19,11 +23,10 @@ pub fn gate(gate: &GateResult, style: &Style) -> String {
     for (label, command) in [("base", &gate.plan.base), ("candidate", &gate.plan.candidate)] {
         page.section(label, &[vec![clean(command, COMMAND_COLUMNS_MAX)]]);
     }
-    page.section("pairs", &[pairs(gate)]);
-    page.section("each run", &[scenario(gate)]);
+    page.section("pairs", &[pairs_words(gate)]);
+    page.section("each run", &[scenario_words(gate)]);
     page.blank();
-    let head = ["metric", "base", "candidate", "change", "95 % interval"];
-    page.table(&head, &gate.metrics.iter().map(row).collect::<Vec<_>>());
+    page.table(&HEAD, &gate.metrics.iter().map(|metric| metric_row(metric).to_vec()).collect::<Vec<_>>());
     if !gate.repeats.is_empty() {
         page.blank();
         let mut lines: Vec<Vec<String>> = gate.repeats.iter().take(LINES_MAX).map(repeat).collect();
@@ -46,7 +49,8 @@ fn headline(page: &mut Page, gate: &GateResult) {
     page.headline(gate.verdict.status.word(), paint, &sentences);
 }
 
-fn pairs(gate: &GateResult) -> Vec<String> {
+/// How far it came.
+pub(crate) fn pairs_words(gate: &GateResult) -> Vec<String> {
     let most = gate.plan.looks.last().copied().unwrap_or(0);
     let done = count(gate.pairs.len() as u64);
     let looks = match gate.looks_done.as_slice() {
@@ -66,7 +70,8 @@ fn listed(looks: &[u32]) -> String {
     }
 }
 
-fn scenario(gate: &GateResult) -> Vec<String> {
+/// What each run measures.
+pub(crate) fn scenario_words(gate: &GateResult) -> Vec<String> {
     let scenario = &gate.plan.scenario;
     vec![
         counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
@@ -75,15 +80,15 @@ fn scenario(gate: &GateResult) -> Vec<String> {
     ]
 }
 
-fn row(metric: &MetricResult) -> Vec<String> {
+/// What a metric says, in the columns of [`HEAD`].
+pub(crate) fn metric_row(metric: &MetricResult) -> [String; 5] {
     let none = || "n/a".to_owned();
     let value = |value: Option<f64>| value.map_or_else(none, |value| shown(&metric.unit, value));
     let interval = match (metric.change_low, metric.change_high) {
-        // The unit once: the table has to fit.
-        (Some(low), Some(high)) => format!("{} to {}", change(low).trim_end_matches(" %"), change(high)),
+        (Some(low), Some(high)) => change_interval(low, high),
         _ => none(),
     };
-    vec![
+    [
         clean(&metric.name, REASON_COLUMNS_MAX),
         value(metric.base_median),
         value(metric.candidate_median),

@@ -1,7 +1,7 @@
 //! The verdict with its reasons, and the scenario in one line.
 
 use super::layout::{Page, Paint, clean};
-use crate::run_result::{ArrivalLaw, Driver, ScenarioRecord, Timestamps};
+use crate::run_result::{Driver, ScenarioRecord};
 use crate::units::{count, counted, duration, flag_duration, number};
 use crate::{Quantile, RunResult, Status};
 
@@ -11,6 +11,19 @@ const REASON_COLUMNS_MAX: usize = 400;
 const URL_COLUMNS_MAX: usize = 120;
 
 pub(super) fn print(page: &mut Page, result: &RunResult) {
+    let status = result.verdict.status;
+    let paint = match status {
+        Status::Pass => Paint::Green,
+        Status::Fail => Paint::Red,
+        Status::Invalid | Status::Unresolved => Paint::Yellow,
+    };
+    page.headline(status.word(), paint, &sentences(result));
+    page.blank();
+    page.section("scenario", &[scenario_words(result)]);
+}
+
+/// What stands beside the word of the verdict: its reasons; of a plain pass, what it means; findings. Cleaned and bounded.
+pub fn sentences(result: &RunResult) -> Vec<String> {
     let status = result.verdict.status;
     let mut sentences = Vec::new();
     if status == Status::Pass {
@@ -28,18 +41,11 @@ pub(super) fn print(page: &mut Page, result: &RunResult) {
     for finding in &result.findings {
         sentences.push(clean(&format!("{}: {}", finding.label.word(), finding.sentence), REASON_COLUMNS_MAX));
     }
-    let paint = match status {
-        Status::Pass => Paint::Green,
-        Status::Fail => Paint::Red,
-        Status::Invalid | Status::Unresolved => Paint::Yellow,
-    };
-    page.headline(status.word(), paint, &sentences);
-    page.blank();
-    page.section("scenario", &[scenario(result)]);
+    sentences
 }
 
 /// What a pass means, in words that the samples support.
-fn plain_sentence(result: &RunResult) -> String {
+pub(crate) fn plain_sentence(result: &RunResult) -> String {
     let (deliveries, delivery) = (&result.deliveries, &result.latency_ns.delivery);
     if delivery.count == 0 {
         return "no delivery was owed".to_owned();
@@ -67,27 +73,29 @@ fn plain_sentence(result: &RunResult) -> String {
     format!("{speed}; {loss}")
 }
 
-fn scenario(result: &RunResult) -> Vec<String> {
-    let scenario = &result.scenario;
-    let arrivals = match scenario.arrivals {
-        ArrivalLaw::Poisson => "poisson",
-        ArrivalLaw::Constant => "constant",
-    };
-    let clock = match result.timestamps {
-        Timestamps::Kernel => "kernel",
-        Timestamps::User => "user",
-    };
+/// The load: `1,000 subscribers, 20 posts/s poisson for 30s`.
+pub fn load_in_words(scenario: &ScenarioRecord) -> String {
+    load(scenario).join(", ")
+}
+
+fn load(scenario: &ScenarioRecord) -> Vec<String> {
     let posts = if scenario.rate_per_s == 1.0 { "post/s" } else { "posts/s" };
-    let mut parts = vec![
+    vec![
         counted(u64::from(scenario.subscribers), "subscriber", "subscribers"),
         format!(
-            "{} {posts} {arrivals} for {}",
+            "{} {posts} {} for {}",
             number(scenario.rate_per_s),
+            scenario.arrivals.name(),
             flag_duration(scenario.duration_ns)
         ),
-        format!("seed {}", result.seed),
-        format!("ts={clock}"),
-    ];
+    ]
+}
+
+/// The scenario in short.
+pub(crate) fn scenario_words(result: &RunResult) -> Vec<String> {
+    let scenario = &result.scenario;
+    let mut parts = load(scenario);
+    parts.extend([format!("seed {}", result.seed), format!("ts={}", result.timestamps.name())]);
     if scenario.driver == Driver::RustSocketio {
         parts.push("driver rust_socketio".to_owned());
     }

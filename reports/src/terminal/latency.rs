@@ -18,16 +18,29 @@ const QUANTILES: [(&str, f64, Pick); 4] = [
     ("p99.9", 0.999, |summary| summary.p999),
 ];
 
-pub(super) fn print(page: &mut Page, result: &RunResult) {
-    let latencies = &result.latency_ns;
-    let rows: Vec<Vec<String>> = rows(latencies)
+/// The table in words, for every page that shows it.
+pub(crate) struct LatencyTable {
+    pub(crate) head: [&'static str; 6],
+    pub(crate) rows: Vec<Vec<String>>,
+    /// What the `n/a` cells need.
+    pub(crate) needs: Option<Vec<String>>,
+}
+
+/// The latencies of a run in words.
+pub(crate) fn latency_table(result: &RunResult) -> LatencyTable {
+    let rows = rows(&result.latency_ns)
         .into_iter()
         // Delivery is what the run is about, so its row stays even if nothing arrived.
         .filter(|(name, summary)| summary.count > 0 || *name == "delivery")
         .map(|(name, summary)| row(name, summary, result.scenario.deadline_ns))
         .collect();
-    page.table(&HEAD, &rows);
-    if let Some(needs) = needs(result) {
+    LatencyTable { head: HEAD, rows, needs: needs(result) }
+}
+
+pub(super) fn print(page: &mut Page, result: &RunResult) {
+    let table = latency_table(result);
+    page.table(&table.head, &table.rows);
+    if let Some(needs) = table.needs {
         page.remark(&needs);
     }
 }

@@ -1,7 +1,7 @@
 //! Lines of bounded width: words, labelled lists and tables, with color only where it was asked for.
 //!
 //! Invariants: no line ends in a blank; no control character but `\n` (and ESC with color) leaves
-//! this module; whatever is wrapped fits the width.
+//! this module; whatever is wrapped fits the width, and only commands and tables are not.
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -75,6 +75,11 @@ impl Page {
         self.paragraphs(&label, Paint::Bold, lists.iter().map(|items| with_commas(items)));
     }
 
+    /// A command on a line of its own below a section, whole however long it is, because it is copied.
+    pub(super) fn command(&mut self, command: &str) {
+        self.line(&format!("{:LABEL_WIDTH$}{command}", ""));
+    }
+
     /// A remark across the whole width, its items separated by commas and kept whole.
     pub(super) fn remark(&mut self, items: &[String]) {
         for line in wrap(&with_commas(items), self.width) {
@@ -134,7 +139,10 @@ impl Page {
     }
 
     fn painted(&self, text: &str, paint: Paint) -> String {
-        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", paint.code()) } else { text.to_owned() }
+        match self.color && !text.is_empty() {
+            true => format!("\u{1b}[{}m{text}\u{1b}[0m", paint.code()),
+            false => text.to_owned(),
+        }
     }
 }
 

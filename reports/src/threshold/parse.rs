@@ -61,16 +61,20 @@ impl std::error::Error for ThresholdError {}
 
 impl fmt::Display for ThresholdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let printable = |c: char| match c.width() {
-            Some(width) if width > 0 => c,
-            _ => REPLACEMENT,
-        };
-        let problem: String = self.problem.chars().map(printable).collect();
-        let shown: String = self.text.chars().take(TEXT_BYTES_MAX).map(printable).collect();
-        let before: usize =
-            self.text[..self.at].chars().map(|c| printable(c).width().unwrap_or_default()).sum();
-        write!(f, "{problem}\n  {shown}\n  {:before$}^", "")
+        f.write_str(&with_caret(&self.text, self.at, &self.problem))
     }
+}
+
+/// The problem, the text, and a caret under the byte `at` of it.
+pub(crate) fn with_caret(text: &str, at: usize, problem: &str) -> String {
+    let printable = |c: char| match c.width() {
+        Some(width) if width > 0 => c,
+        _ => REPLACEMENT,
+    };
+    let problem: String = problem.chars().map(printable).collect();
+    let shown: String = text.chars().take(TEXT_BYTES_MAX).map(printable).collect();
+    let before: usize = text[..at].chars().map(|c| printable(c).width().unwrap_or_default()).sum();
+    format!("{problem}\n  {shown}\n  {:before$}^", "")
 }
 
 impl FromStr for Threshold {

@@ -4,7 +4,7 @@ use super::comparison::{MS_NS, S_NS, at_most};
 use super::shortage::failed_for_want;
 use super::{Check, Unit};
 use crate::evidence::Hiccups;
-use crate::quantile::{decode, is_supported, value_at};
+use crate::quantile::{decode, highest_supported, value_at};
 use crate::run_result::{ArrivalLaw, Driver, Timestamps};
 use crate::stats::anderson_darling::CRITICAL_1_PERCENT;
 use crate::units::counted;
@@ -30,6 +30,10 @@ const THREAD_CPU_MAX: f64 = 0.85;
 const STEAL_MAX: f64 = 0.12;
 /// V6: a jump of the realtime clock, which stamps arrivals, beyond this makes them worthless.
 const CLOCK_JUMP_NS_MAX: f64 = MS_NS;
+/// What to do about V2 and V3.
+const GENERATOR_IS_BUSY: &str = "the generator itself was late: give it CPUs of its own, or lower the load";
+const READER_IS_SLOW: &str =
+    "the generator reads too slowly: give it more CPU or --threads, or lower the load";
 /// V10: a schedule that is itself unlikely (one seed in a hundred) may be sent as it is, and a little off.
 const A2_OF_SCHEDULE: f64 = 1.1;
 
@@ -82,40 +86,36 @@ pub(super) fn nothing_ran_out(run: &RunResult, checks: &mut Vec<Check>) {
 pub(super) fn send_lag(run: &RunResult, checks: &mut Vec<Check>) {
     let delivery = &run.latency_ns.delivery;
     let lag = &run.latency_ns.send_lag;
-    let busy = "the generator itself was late: give it CPUs of its own, or lower the load";
     // As what is printed (V9): p99 of 200 posts is the second worst of them, the last pause of the host.
-    let is_supported = |(_, quantile): &(&str, f64)| is_supported(lag.count as f64, *quantile);
-    let highest = [("p99", 0.99), ("p90", 0.9)].into_iter().find(is_supported);
-    let (name, quantile) = highest.unwrap_or(("p50", 0.5));
-    checks.push(at_most(
+    let (name, quantile) = highest_supported(lag.count as f64);
+    checks.push(send_lag_quantile(name, recorded(lag, quantile), finite(delivery, 0.5)));
+    checks.push(send_lag_max(recorded(lag, 1.0), finite(delivery, 0.999)));
+}
+
+pub(super) fn send_lag_quantile(name: &str, lag_ns: Option<f64>, delivery_p50_ns: Option<f64>) -> Check {
+    at_most(
         ("V2", "send lag below the cap, highest of p50, p90, p99 that the posts support"),
-        recorded(lag, quantile),
-        relative(SEND_LAG_QUANTILE, delivery, 0.5),
+        lag_ns,
+        relative(SEND_LAG_QUANTILE, delivery_p50_ns),
         Unit::Ns,
-        |value, limit| format!("{name} of the send lag is {value} (at most {limit}): {busy}"),
-    ));
-    checks.push(at_most(
+        |value, limit| format!("{name} of the send lag is {value} (at most {limit}): {GENERATOR_IS_BUSY}"),
+    )
+}
+
+pub(super) fn send_lag_max(lag_ns: Option<f64>, delivery_p999_ns: Option<f64>) -> Check {
+    at_most(
         ("V2", "send lag below the cap, max"),
-        recorded(lag, 1.0),
-        relative(SEND_LAG_MAX, delivery, 0.999),
+        lag_ns,
+        relative(SEND_LAG_MAX, delivery_p999_ns),
         Unit::Ns,
-        |value, limit| format!("a post left {value} after its time (at most {limit}): {busy}"),
-    ));
+        |value, limit| format!("a post left {value} after its time (at most {limit}): {GENERATOR_IS_BUSY}"),
+    )
 }
 
 pub(super) fn receive_delay(run: &RunResult, checks: &mut Vec<Check>) {
     let stamped = run.timestamps == Timestamps::Kernel;
     let known = |quantile| finite(&run.latency_ns.receive_delay, quantile).filter(|_| stamped);
-    let slow = "the generator reads too slowly: give it more CPU or --threads, or lower the load";
-    for (name, quantile, limit) in [
-        ("receive delay, p99", 0.99, RECEIVE_DELAY_P99_NS),
-        ("receive delay, max", 1.0, RECEIVE_DELAY_MAX_NS),
-    ] {
-        let mut check = at_most(("V3", name), known(quantile), limit, Unit::Ns, |value, limit| {
-            format!(
-                "frames lay in the generator's kernel for up to {value} ({name}, at most {limit}): {slow}"
-            )
-        });
+    for mut check in receive_delays(known(0.99), known(1.0)) {
         if !stamped && run.latency_ns.delivery.count > 0 {
             let remedy = match run.scenario.driver {
                 Driver::Engine => "--timestamps kernel",
@@ -129,8 +129,22 @@ pub(super) fn receive_delay(run: &RunResult, checks: &mut Vec<Check>) {
     let (quantile, value, limit) =
         shift.map_or(("", None, STAMP_UNCERTAINTY.0), |(quantile, ns, limit)| (quantile, Some(ns), limit));
     checks.push(at_most(("V3", "what shared receive stamps leave open of a quantile"), value, limit, Unit::Ns, |value, limit| {
-        format!("frames that shared a read leave {quantile} of the delivery open by {value} (at most {limit}): {slow}")
+        format!("frames that shared a read leave {quantile} of the delivery open by {value} (at most {limit}): {READER_IS_SLOW}")
     }));
+}
+
+pub(super) fn receive_delays(p99_ns: Option<f64>, max_ns: Option<f64>) -> [Check; 2] {
+    let delay = |name, value_ns, limit| {
+        at_most(("V3", name), value_ns, limit, Unit::Ns, |value, limit| {
+            format!(
+                "frames lay in the generator's kernel for up to {value} ({name}, at most {limit}): {READER_IS_SLOW}"
+            )
+        })
+    };
+    [
+        delay("receive delay, p99", p99_ns, RECEIVE_DELAY_P99_NS),
+        delay("receive delay, max", max_ns, RECEIVE_DELAY_MAX_NS),
+    ]
 }
 
 /// The printed quantile that shared stamps leave most open, by how much, and how much it may be.
@@ -166,23 +180,40 @@ pub(super) fn hiccups(run: &RunResult, checks: &mut Vec<Check>) {
         [("hiccups, p99.9", 0.999, p999_ns_max), ("hiccups, max", 1.0, HICCUP_MAX_NS)]
     {
         let (value, group) = worst(quantile).unzip();
-        let group = group.unwrap_or_default();
-        checks.push(at_most(("V4", name), value, limit, Unit::Ns, |value, limit| {
-            format!(
-                "a sleeper beside {group} woke up to {value} late ({name}, at most {limit}): something else \
-                 took the CPU; stop it, or give the generator CPUs of its own"
-            )
-        }));
+        checks.push(hiccup(name, value, limit, &group.unwrap_or_default()));
     }
+}
+
+pub(super) fn hiccup_max(value_ns: Option<f64>, group: &str) -> Check {
+    hiccup("hiccups, max", value_ns, HICCUP_MAX_NS, group)
+}
+
+fn hiccup(name: &str, value_ns: Option<f64>, limit_ns: f64, group: &str) -> Check {
+    at_most(("V4", name), value_ns, limit_ns, Unit::Ns, |value, limit| {
+        format!(
+            "a sleeper beside {group} woke up to {value} late ({name}, at most {limit}): something else \
+             took the CPU; stop it, or give the generator CPUs of its own"
+        )
+    })
 }
 
 pub(super) fn cpu(run: &RunResult, checks: &mut Vec<Check>) {
     let evidence = &run.evidence;
     let busiest = evidence.threads.iter().max_by(|a, b| a.cpu_share_max.total_cmp(&b.cpu_share_max));
-    let name = busiest.map(|thread| thread.name.clone()).unwrap_or_default();
-    checks.push(at_most(
+    let busiest = busiest.map(|thread| (thread.name.as_str(), thread.cpu_share_max));
+    checks.extend(cpu_shares(busiest, evidence.steal_share_max, evidence.throttled_ns));
+}
+
+pub(super) fn cpu_shares(
+    busiest: Option<(&str, f64)>,
+    steal_share_max: Option<f64>,
+    throttled_ns: Option<u64>,
+) -> [Check; 3] {
+    let (name, share) = busiest.unzip();
+    let name = name.unwrap_or_default();
+    let thread = at_most(
         ("V5", "busiest generator thread, share of a CPU in 1 s"),
-        busiest.map(|thread| thread.cpu_share_max),
+        share,
         THREAD_CPU_MAX,
         Unit::Ratio,
         |value, limit| {
@@ -193,10 +224,10 @@ pub(super) fn cpu(run: &RunResult, checks: &mut Vec<Check>) {
             };
             format!("thread {name} used {value} of a CPU (at most {limit}): {remedy}")
         },
-    ));
-    checks.push(at_most(
+    );
+    let steal = at_most(
         ("V5", "CPU time stolen by the hypervisor in 1 s"),
-        evidence.steal_share_max,
+        steal_share_max,
         STEAL_MAX,
         Unit::Ratio,
         |value, limit| {
@@ -204,16 +235,17 @@ pub(super) fn cpu(run: &RunResult, checks: &mut Vec<Check>) {
                 "the hypervisor took {value} of the CPU time (at most {limit}): use a host that shares less"
             )
         },
-    ));
-    checks.push(at_most(
+    );
+    let quota = at_most(
         ("V5", "time stopped by a CPU quota"),
-        evidence.throttled_ns.map(|ns| ns as f64),
+        throttled_ns.map(|ns| ns as f64),
         0.0,
         Unit::Ns,
         |value, _| {
             format!("a CPU quota stopped the generator for {value}: raise the quota of its control group")
         },
-    ));
+    );
+    [thread, steal, quota]
 }
 
 pub(super) fn clocks(run: &RunResult, checks: &mut Vec<Check>) {
@@ -222,9 +254,13 @@ pub(super) fn clocks(run: &RunResult, checks: &mut Vec<Check>) {
         format!("clocks differ by {value}")
     }));
     let stamped = run.timestamps == Timestamps::Kernel;
-    checks.push(at_most(
+    checks.push(clock_jump(stamped.then_some(run.clock_jump_ns_max)));
+}
+
+pub(super) fn clock_jump(jump_ns: Option<u64>) -> Check {
+    at_most(
         ("V6", "jump of the clock that stamps arrivals"),
-        stamped.then_some(run.clock_jump_ns_max as f64),
+        jump_ns.map(|ns| ns as f64),
         CLOCK_JUMP_NS_MAX,
         Unit::Ns,
         |value, limit| {
@@ -233,7 +269,7 @@ pub(super) fn clocks(run: &RunResult, checks: &mut Vec<Check>) {
                  use --timestamps user"
             )
         },
-    ));
+    )
 }
 
 pub(super) fn ledger(run: &RunResult, checks: &mut Vec<Check>) {
@@ -248,10 +284,13 @@ pub(super) fn ledger(run: &RunResult, checks: &mut Vec<Check>) {
             )
         },
     ));
-    let probes = run.evidence.probes;
-    checks.push(at_most(
+    checks.push(probe_unreached(run.evidence.probes, run.evidence.probe_unreached));
+}
+
+pub(super) fn probe_unreached(probes: u32, unreached: Option<u64>) -> Check {
+    at_most(
         ("V7", "connected subscribers that no probe post reached"),
-        run.evidence.probe_unreached.map(|n| n as f64),
+        unreached.map(|n| n as f64),
         0.0,
         Unit::Count,
         |value, _| {
@@ -261,7 +300,7 @@ pub(super) fn ledger(run: &RunResult, checks: &mut Vec<Check>) {
                 counted(u64::from(probes), "probe post", "probe posts")
             )
         },
-    ));
+    )
 }
 
 pub(super) fn arrival_law(run: &RunResult, checks: &mut Vec<Check>) {
@@ -279,12 +318,15 @@ pub(super) fn arrival_law(run: &RunResult, checks: &mut Vec<Check>) {
             },
         ),
         ArrivalLaw::Constant => at_most(
-            ("V10", "error of the gaps between posts, p99"),
-            run.evidence.gap_error_p99_ns.map(|ns| ns as f64),
+            ("V10", "error of the gaps between posts, highest of p50, p90, p99 that they support"),
+            run.evidence.gap_error.as_ref().map(|error| error.ns as f64),
             (0.1 * S_NS / run.scenario.rate_per_s).clamp(SEND_LAG_QUANTILE.0, S_NS),
             Unit::Ns,
             |value, limit| {
-                format!("the gaps between posts are off by up to {value} (p99, at most {limit}): {distorted}")
+                let name = run.evidence.gap_error.as_ref().map_or("", |error| &error.quantile);
+                format!(
+                    "the gaps between posts are off by up to {value} ({name}, at most {limit}): {distorted}"
+                )
             },
         ),
     });
@@ -307,6 +349,6 @@ fn recorded(summary: &LatencySummary, quantile: f64) -> Option<f64> {
 }
 
 /// The limit in ns: an absolute one, or a share of a quantile of the delivery, whichever is greater.
-fn relative((absolute_ns, share): (f64, f64), delivery: &LatencySummary, quantile: f64) -> f64 {
-    finite(delivery, quantile).map_or(absolute_ns, |ns| absolute_ns.max(share * ns))
+fn relative((absolute_ns, share): (f64, f64), delivery_ns: Option<f64>) -> f64 {
+    delivery_ns.map_or(absolute_ns, |ns| absolute_ns.max(share * ns))
 }

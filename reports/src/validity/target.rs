@@ -39,8 +39,8 @@ pub(super) fn stationary(run: &RunResult, checks: &mut Vec<Check>) -> Option<Fin
     }
     let word = if drift.relative > 0.0 { "rose" } else { "fell" };
     let sentence = format!(
-        "the median delivery {word} by {} from the first to the last tenth of the steady phase: what is reported \
-         depends on when it was measured; try a longer --warmup",
+        "from the first to the last tenth of the steady phase the median delivery {word} by {} of its level: what is \
+         reported depends on when it was measured; try a longer --warmup",
         percent(drift.relative.abs())
     );
     Some(Finding { label: Label::Nonstationary, sentence })

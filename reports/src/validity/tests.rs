@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::evidence::Drift;
+use crate::evidence::{Drift, GapError};
 use crate::run_result::{ArrivalLaw, Driver, Timestamps};
 use crate::sample::{self, arbitrary};
 use crate::{Quantile, RunResult, Status};
@@ -196,7 +196,7 @@ fn constant_arrivals_are_held_to_their_gaps() {
     let run = judged(|run| {
         run.scenario.arrivals = ArrivalLaw::Constant;
         run.evidence.arrival_a2 = None;
-        run.evidence.gap_error_p99_ns = Some(20 * MS);
+        run.evidence.gap_error = Some(GapError { quantile: "p90".into(), ns: 20 * MS });
     });
     assert_eq!(tripped(&run), ["V10"]);
 }

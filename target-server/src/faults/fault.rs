@@ -45,6 +45,9 @@ pub(super) enum Effect {
     SlowHandshake {
         by_ns: u64,
     },
+    SlowCommit {
+        by_ns: u64,
+    },
 }
 
 /// The distribution of a delay.
@@ -124,11 +127,12 @@ pub(crate) enum Kind {
     Kill,
     Refuse,
     SlowHandshake,
+    SlowCommit,
 }
 
 impl Kind {
     /// In the order of their discriminants.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Delay,
         Self::Stall,
         Self::StallReplies,
@@ -141,6 +145,7 @@ impl Kind {
         Self::Kill,
         Self::Refuse,
         Self::SlowHandshake,
+        Self::SlowCommit,
     ];
 
     pub(crate) fn word(self) -> &'static str {
@@ -157,6 +162,7 @@ impl Kind {
             Self::Kill => "kill",
             Self::Refuse => "refuse",
             Self::SlowHandshake => "slow-handshake",
+            Self::SlowCommit => "slow-commit",
         }
     }
 }
@@ -176,6 +182,7 @@ impl Effect {
             Self::Kill { .. } => Kind::Kill,
             Self::Refuse(_) => Kind::Refuse,
             Self::SlowHandshake { .. } => Kind::SlowHandshake,
+            Self::SlowCommit { .. } => Kind::SlowCommit,
         }
     }
 }

@@ -17,6 +17,7 @@
 //! | `refuse` | `status=` (400 to 599) or `how=reset` | of posts |
 //! | `kill` | `at=`, `how=reset` (default) or `close` | `share=`, `max=` |
 //! | `slow-handshake` | `by=` | `share=`, `max=`, `at=`, `for=` |
+//! | `slow-commit` | `by=` | `max=`, `at=`, `for=` |
 //!
 //! `split` takes TCP_NODELAY away and writes header and payload apart, so that the payload waits for the peer's delayed
 //! acknowledgement (40 ms on Linux). Since Linux acknowledges at once where it only listens, a WebSocket ping follows
@@ -82,6 +83,7 @@ impl Fault {
             Kind::Kill => Effect::Kill { at_ns: keys.required_time("at")?, ending: ending(&mut keys)? },
             Kind::Refuse => Effect::Refuse(refusal(&mut keys)?),
             Kind::SlowHandshake => Effect::SlowHandshake { by_ns: keys.required_time("by")? },
+            Kind::SlowCommit => Effect::SlowCommit { by_ns: keys.required_time("by")? },
         };
         match effect {
             Effect::Stall(_) => {}
@@ -95,6 +97,10 @@ impl Fault {
             }
             Effect::SlowHandshake { .. } => {
                 select.share = keys.share("share")?;
+                select.max = keys.count("max")?;
+                select.window = window(&mut keys)?;
+            }
+            Effect::SlowCommit { .. } => {
                 select.max = keys.count("max")?;
                 select.window = window(&mut keys)?;
             }
@@ -257,6 +263,7 @@ mod tests {
             ("kind=refuse,status=500,posts=3..4", Effect::Refuse(Refusal::Status(500))),
             ("kind=refuse,how=reset", Effect::Refuse(Refusal::Reset)),
             ("kind=slow-handshake,by=1s,max=3", Effect::SlowHandshake { by_ns: 1000 * MS }),
+            ("kind=slow-commit,by=1s,max=3,at=2s", Effect::SlowCommit { by_ns: 1000 * MS }),
         ] {
             let fault = read(text);
             assert_eq!(fault.effect, effect, "{text}");
@@ -318,6 +325,8 @@ mod tests {
             ("kind=refuse,status=500,how=reset", "either status= or how=reset"),
             ("kind=refuse,status=200", "status is 200: give a status from 400 to 599"),
             ("kind=slow-handshake", "by is missing"),
+            ("kind=slow-commit", "by is missing"),
+            ("kind=slow-commit,by=1s,share=1", "share means nothing for slow-commit"),
         ] {
             let why = text.parse::<Fault>().unwrap_err().to_string();
             assert!(why.contains(says), "{text}: {why}");

@@ -169,6 +169,19 @@ impl Plan {
         self.faults.iter().enumerate().filter_map(wait).sum()
     }
 
+    /// How long a commit that begins at `now_ns` takes longer.
+    pub(super) fn commit_ns(&self, now_ns: u64) -> u64 {
+        let wait = |(index, fault): (usize, &Fault)| match fault.effect {
+            Effect::SlowCommit { by_ns }
+                if self.in_window(index, now_ns) && self.chooses(index, None, None) =>
+            {
+                Some(by_ns)
+            }
+            _ => None,
+        };
+        self.faults.iter().enumerate().filter_map(wait).sum()
+    }
+
     /// The end of the stall around `now_ns`.
     pub(super) fn stalled_until(&self, now_ns: u64) -> Option<u64> {
         let until = |fault: &Fault| match fault.effect {

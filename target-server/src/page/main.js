@@ -36,8 +36,8 @@ function draw() {
   element("empty").hidden = view.total !== 0;
   element("hold").hidden = view.page !== 1;
   element("hold").setAttribute("aria-pressed", String(view.held));
-  element("waiting").hidden = view.waiting === 0;
-  element("waiting").textContent = `Show ${count(view.waiting, "new post")}`;
+  element("waiting").hidden = view.waiting.length === 0;
+  element("waiting").textContent = `Show ${count(view.waiting.length, "new post")}`;
   element("pager").hidden = pages(view) === 1 && view.page === 1;
   element("page-number").textContent = `Page ${view.page.toLocaleString()} of ${pages(view).toLocaleString()}`;
   element("newer").disabled = view.page === 1;
@@ -64,15 +64,19 @@ function announce() {
 /** A page is being asked for: the events since then. */
 let loading = null;
 
+const read = (page, perPage) => call("GET", `/feed/posts?page=${page}&per_page=${perPage}`);
+
 async function load(page) {
   const mine = (loading = { since: [] });
   try {
-    const answer = await call("GET", `/feed/posts?page=${page}&per_page=${PER_PAGE}`);
+    // Only the first page says how new its total is.
+    const [answer, first] = await Promise.all([read(page, PER_PAGE), page === 1 ? null : read(1, 1)]);
     if (loading !== mine) return;
     loading = null;
     element("feed-problem").textContent = "";
     if (answer.posts.length === 0 && page > 1) return await load(page - 1);
-    becomes(answered(view, page, answer, mine.since), false);
+    const { totalItems, posts: [newest] } = first ?? answer;
+    becomes(answered(view, page, { posts: answer.posts, totalItems, newest }, mine.since), false);
     fillGap();
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;

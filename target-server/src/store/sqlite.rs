@@ -16,6 +16,7 @@ use tokio::{sync::Semaphore, task};
 use super::{Store, StoreError, migrations, sql, writer::Writer};
 use crate::{
     config::Durability,
+    faults::Faults,
     metrics::StoreMeter,
     post::{NewPost, Page, PageRequest, Post, PostEdit, PostRemoval},
     user::{Credentials, NewUser},
@@ -46,8 +47,9 @@ impl SqliteStore {
         durability: Durability,
         commit_writes: u16,
         meter: StoreMeter,
+        faults: Option<Arc<Faults>>,
     ) -> Result<Self, StoreError> {
-        let open = move || Self::open_blocking(&path, durability, commit_writes, meter);
+        let open = move || Self::open_blocking(&path, durability, commit_writes, meter, faults);
         task::spawn_blocking(open).await.unwrap_or(Err(StoreError::Stopped))
     }
 
@@ -56,6 +58,7 @@ impl SqliteStore {
         durability: Durability,
         commit_writes: u16,
         meter: StoreMeter,
+        faults: Option<Arc<Faults>>,
     ) -> Result<Self, StoreError> {
         let cannot_open = |source| StoreError::Open { path: path.to_owned(), source };
         let mut connection = Connection::open(path).map_err(cannot_open)?;
@@ -77,7 +80,7 @@ impl SqliteStore {
         };
         let idle = (0..READERS_MAX).map(open_reader).collect::<Result<Vec<_>, _>>().map_err(cannot_open)?;
         let (writer, thread) =
-            Writer::start(connection, commit_writes, meter).map_err(|_| StoreError::Stopped)?;
+            Writer::start(connection, commit_writes, meter, faults).map_err(|_| StoreError::Stopped)?;
         let readers = Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS_MAX as usize) };
         Ok(Self { writer, thread: Mutex::new(Some(thread)), readers: Arc::new(readers) })
     }

@@ -7,13 +7,13 @@
 //! Invariant: each write has its own savepoint, so one that fails takes no other with it.
 //! Invariant: writes take effect in the order of the queue.
 
-use std::thread::JoinHandle;
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
-use crate::metrics::StoreMeter;
+use crate::{clock, faults::Faults, metrics::StoreMeter};
 
 /// Writes waiting for the writer; past it, writers wait their turn.
 const QUEUE_WRITES_MAX: usize = 1024;
@@ -73,11 +73,12 @@ impl Writer {
         connection: Connection,
         commit_writes: u16,
         meter: StoreMeter,
+        faults: Option<Arc<Faults>>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, tasks) = mpsc::channel(QUEUE_WRITES_MAX);
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn({
             let meter = meter.clone();
-            move || run(connection, usize::from(commit_writes), tasks, &meter)
+            move || run(connection, usize::from(commit_writes), tasks, &meter, faults.as_deref())
         })?;
         Ok((Self { queue, meter }, thread))
     }
@@ -114,6 +115,7 @@ fn run(
     commit_writes: usize,
     mut tasks: mpsc::Receiver<Task>,
     meter: &StoreMeter,
+    faults: Option<&Faults>,
 ) {
     let mut batch = Vec::with_capacity(commit_writes);
     let mut stopping = false;
@@ -133,7 +135,11 @@ fn run(
             }
         }
         let writes = batch.len();
+        let begun_ns = clock::monotonic_ns();
+        // As a slow disk would: who waits for the commit, and what comes meanwhile, waits for this, too.
+        std::thread::sleep(faults.map_or(Duration::ZERO, Faults::slow_commit));
         let committed = commit(&mut connection, &mut batch).map_err(|why| why.to_string());
+        meter.commit_seconds.observe((clock::monotonic_ns() - begun_ns) as f64 / 1e9);
         meter.waiting.sub(i64::try_from(writes).unwrap_or(i64::MAX));
         match &committed {
             Ok(()) => {

@@ -54,6 +54,48 @@ impl Faults {
     }
 }
 
+/// Settled posts, added up: `owed = delivered + late + missing`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Pairs owed.
+    pub owed: u64,
+    /// Arrived within the deadline.
+    pub delivered: u64,
+    /// What has gone wrong.
+    pub faults: Faults,
+}
+
+impl Tally {
+    pub(super) fn of(counts: &Counts) -> Self {
+        let faults = Faults {
+            missing: counts.missing.into(),
+            late: counts.late.into(),
+            duplicate: counts.duplicate.into(),
+            reordered: counts.reordered.into(),
+            unexpected: counts.unexpected.into(),
+        };
+        Self { owed: counts.owed.into(), delivered: counts.delivered.into(), faults }
+    }
+
+    /// Those of other posts, or of another shard, too.
+    pub fn add(&mut self, other: &Self) {
+        self.owed += other.owed;
+        self.delivered += other.delivered;
+        self.faults.add(&other.faults);
+    }
+
+    /// Without these posts, which are among its own.
+    pub(super) fn subtract(&mut self, other: &Self) {
+        self.owed -= other.owed;
+        self.delivered -= other.delivered;
+        self.faults.missing -= other.faults.missing;
+        self.faults.late -= other.faults.late;
+        self.faults.duplicate -= other.faults.duplicate;
+        self.faults.reordered -= other.faults.reordered;
+        self.faults.unexpected -= other.faults.unexpected;
+    }
+}
+
 /// Pairs that were not owed: the subscriber was not connected for long enough.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NotOwed {
@@ -121,6 +163,8 @@ pub struct LedgerReport {
     pub misses: Vec<Misses>,
     /// The pairs behind `misses`, post by post, at most [`LISTED_MISSES_MAX`] of them.
     pub listed: Vec<Miss>,
+    /// When each subscriber of the shard was connected.
+    pub lives: Vec<Life>,
     /// Arrivals with a marker of another run or of a post that was not due.
     pub foreign: u64,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use feedmark_core::SECOND_NS;
-use feedmark_core::ledger::{Counts, LedgerReport, Miss, Misses, NotOwed, SettledPost};
+use feedmark_core::ledger::{Counts, LedgerReport, Life, Miss, Misses, NotOwed, SettledPost};
 
 use crate::history::{DEADLINE_NS, Happening, History, RUN};
 
@@ -133,10 +133,16 @@ impl<'a> Model<'a> {
                 }
             }
         }
+        let at = |times: &HashMap<u32, u64>, subscriber| times.get(&subscriber).copied().unwrap_or(u64::MAX);
+        let life = |subscriber| Life {
+            confirmed_ns: at(&self.confirmed_ns, subscriber),
+            lost_ns: at(&self.lost_ns, subscriber),
+        };
         LedgerReport {
             posts: self.posts().map(|seq| self.counts(seq)).collect(),
             misses,
             listed,
+            lives: (0..self.history.subscribers).map(life).collect(),
             foreign: self.foreign,
         }
     }

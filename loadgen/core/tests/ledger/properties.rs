@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use feedmark_core::ledger::{Counts, Ledger, LedgerReport};
+use feedmark_core::ledger::{Counts, Faults, Ledger, LedgerReport, Tally};
 use feedmark_core::marker::Marker;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -51,6 +51,36 @@ proptest! {
         ledger.settle(history.end_ns(), true, |_| ());
         let missing: u64 = ledger.report(0).posts.iter().map(|counts| u64::from(counts.missing)).sum();
         prop_assert_eq!(ledger.outstanding(), missing);
+    }
+
+    /// The tally of the posts from any one on is the sum of their counts, at any moment.
+    #[test]
+    fn the_tally_is_the_sum_of_the_counts(history in history(), settle in settle_times(), first in 0..12u32) {
+        let mut ledger = Ledger::new(history.subscribers);
+        ledger.begin(history.pass());
+        let is_the_sum = |ledger: &Ledger| {
+            let mut sum = Tally::default();
+            for counts in ledger.report(0).posts.iter().skip(first as usize) {
+                let faults = Faults {
+                    missing: counts.missing.into(),
+                    late: counts.late.into(),
+                    duplicate: counts.duplicate.into(),
+                    reordered: counts.reordered.into(),
+                    unexpected: counts.unexpected.into(),
+                };
+                sum.add(&Tally { owed: counts.owed.into(), delivered: counts.delivered.into(), faults });
+            }
+            ledger.tally(first) == sum
+        };
+        for (place, &(at_ns, happening)) in history.happenings.iter().enumerate() {
+            if settle.get(place).copied().unwrap_or_default() {
+                ledger.settle(at_ns, true, |_| ());
+            }
+            tell(&mut ledger, at_ns, happening);
+            prop_assert!(is_the_sum(&ledger));
+        }
+        ledger.settle(history.end_ns(), true, |_| ());
+        prop_assert!(is_the_sum(&ledger));
     }
 
     /// Every accepted arrival is in exactly one count: delivered, late, duplicate or unexpected; what

@@ -1,4 +1,4 @@
-//! A server of the gate's: a command of the user's, fresh for every run, stopped with everything that it started.
+//! A command of the user's that is a server, started for one run, and stopped with everything of its process group.
 //!
 //! Invariant: only processes of the group that was started here are ever signalled.
 
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use feedmark_reports::gate::{PORT, Variant};
+use feedmark_reports::gate::PORT;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 use tempfile::TempDir;
 
+use super::{FreshRun, cpus};
 use crate::clock::RunClock;
 use crate::interrupt;
 use crate::target::end_of_log;
@@ -68,7 +69,7 @@ pub enum ServerError {
         /// The end of its log.
         said: String,
     },
-    /// Somebody stopped the gate meanwhile.
+    /// Somebody stopped us meanwhile.
     #[error("interrupted")]
     Interrupted,
 }
@@ -83,21 +84,24 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts `command` in a shell, and waits until it answers; it logs to `folder`.
+    /// Starts the run's target in a shell, and waits until it answers; it logs beside the run.
     ///
     /// # Errors
     /// See [`ServerError`].
-    pub(super) fn start(
-        command: &str,
-        folder: &Path,
-        variant: Variant,
-        clock: RunClock,
-    ) -> Result<Self, ServerError> {
+    pub(super) fn start(wanted: &FreshRun<'_>, clock: RunClock) -> Result<Self, ServerError> {
+        let command = wanted.target;
         let start_error = |error| ServerError::Start { command: command.to_owned(), error };
         let port = free_port().map_err(start_error)?;
-        let scratch = tempfile::Builder::new().prefix("feedmark-gate-").tempdir().map_err(start_error)?;
-        let log = folder.join(format!("{}-server.log", variant.name()));
-        let child = spawn(&fill(command, port, scratch.path()), &log).map_err(start_error)?;
+        let scratch = tempfile::Builder::new().prefix("feedmark-server-").tempdir().map_err(start_error)?;
+        let log = wanted.folder.join(format!("{}-server.log", wanted.label));
+        let mut shell = shell(&fill(command, port, scratch.path()), &log).map_err(start_error)?;
+        let child = match wanted.cores {
+            None => shell.spawn(),
+            Some(cores) => {
+                cpus::of_target(cores).map_err(Into::into).and_then(|held| cpus::spawn_on(&held, &mut shell))
+            }
+        };
+        let child = child.map_err(start_error)?;
         let mut server = Self { child, port, log, clock, _scratch: scratch };
         server.await_answer(command)?;
         Ok(server)
@@ -191,16 +195,18 @@ fn fill(command: &str, port: u16, scratch: &Path) -> String {
     command.replace(PORT, &port.to_string()).replace(SCRATCH, &scratch.display().to_string())
 }
 
-fn spawn(command: &str, log: &Path) -> std::io::Result<Child> {
+fn shell(command: &str, log: &Path) -> std::io::Result<Command> {
     let log = File::create(log)?;
-    Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", command])
-        .stdin(Stdio::null())
+        // Ours, and silent: a server that ends with its standard input cannot outlive us, whatever ends us.
+        .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
         // A group of its own, so that all of it can be stopped, and a Ctrl-C in the terminal leaves it to us.
-        .process_group(0)
-        .spawn()
+        .process_group(0);
+    Ok(shell)
 }
 
 /// It accepts, and says something to a request; what, does not matter.
