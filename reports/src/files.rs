@@ -54,7 +54,7 @@ pub enum FileError {
         line: usize,
         /// Column, from 1.
         column: usize,
-        /// Path of the value inside the document, such as `posts.sent`.
+        /// Path of the value inside the document, such as `posts.sent`; `document` is all of it.
         place: String,
         /// What is wrong and what is allowed.
         message: String,
@@ -150,6 +150,7 @@ fn decode<'de, T: Deserialize<'de>>(path: &Path, json: &'de [u8]) -> Result<T, F
         let message = error.to_string();
         // The position stands in front already.
         let message = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
+        let place = if place == "." { "document".to_owned() } else { place };
         FileError::Content { path: path.to_owned(), line, column, place, message: message.to_owned() }
     };
     let value = serde_path_to_error::deserialize(&mut deserializer)

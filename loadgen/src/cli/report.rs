@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use feedmark_reports::run_folder::RunFolder;
+use feedmark_reports::run_set::RUN_FILE;
 use feedmark_reports::{capacity, files, gate, html};
 
 use super::{FAILED, USAGE, fail, printed, warn};
@@ -68,14 +69,22 @@ fn page(folder: &Path) -> Result<String, String> {
             .map(|result| html::capacity(&result))
             .map_err(|error| error.to_string());
     }
-    let folder = RunFolder::read(folder).map_err(|error| error.to_string())?;
-    html::run(&folder).map_err(|error| error.to_string())
+    html::run(&run(folder)?).map_err(|error| error.to_string())
 }
 
 fn overlay(runs: &[PathBuf]) -> Result<String, String> {
-    let folders: Result<Vec<RunFolder>, String> =
-        runs.iter().map(|run| RunFolder::read(run).map_err(|error| error.to_string())).collect();
+    let folders: Result<Vec<RunFolder>, String> = runs.iter().map(|one| run(one)).collect();
     html::overlay(&folders?).map_err(|error| error.to_string())
+}
+
+fn run(path: &Path) -> Result<RunFolder, String> {
+    if path.is_dir() && !path.join(RUN_FILE).exists() {
+        return Err(format!(
+            "{} has no {RUN_FILE}: give the folder of a run; alone, it may be one of a gate ({GATE_FILE}) or a capacity session ({CAPACITY_FILE})",
+            path.display()
+        ));
+    }
+    RunFolder::read(path).map_err(|error| error.to_string())
 }
 
 /// The report's place: in the folder, or beside the `run.json`.

@@ -56,6 +56,8 @@ fn what_is_no_run_is_named() {
     bed.feedmark(&["report"]).ended_with(2);
     bed.feedmark(&["report", "nowhere"]).refuses(2, &["nowhere"]);
     fs::create_dir(bed.out()).unwrap();
+    bed.feedmark(&["report", "out"]).refuses(2, &["out", "run.json", "gate.json", "capacity.json"]);
     bed.write("out/gate.json", "{}");
-    bed.feedmark(&["report", "out"]).refuses(2, &["out/gate.json", "schema_version"]);
+    bed.feedmark(&["report", "out"]).refuses(2, &["out/gate.json:1:2: document: ", "schema_version"]);
+    bed.feedmark(&["report", "out", "out"]).refuses(2, &["out has no run.json"]);
 }
