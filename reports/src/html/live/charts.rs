@@ -9,8 +9,8 @@ use crate::units::{bytes, duration, number, percent};
 /// The time axis shows at least this much, so that a young run does not jump.
 const TIME_NS_MIN: u64 = 30_000_000_000;
 
-/// One line of a chart: its name, its value of a point.
-type Line = (&'static str, fn(&Point) -> Option<f64>);
+/// One line of a chart: its name, its color (that of the same line in the report), its value of a point. Later ones are drawn above.
+type Line = (&'static str, usize, fn(&Point) -> Option<f64>);
 
 /// All of them; none before anything has been measured.
 pub(super) fn charts(run: &LiveSnapshot) -> Vec<Chart> {
@@ -19,20 +19,20 @@ pub(super) fn charts(run: &LiveSnapshot) -> Vec<Chart> {
     }
     let drawing = Drawing::new(run);
     let latency: [Line; 3] = [
-        ("max", |point| ns(point.max_ns)),
-        ("p99", |point| ns(point.p99_ns)),
-        ("p50", |point| ns(point.p50_ns)),
+        ("max", 2, |point| ns(point.max_ns)),
+        ("p99", 1, |point| ns(point.p99_ns)),
+        ("p50", 0, |point| ns(point.p50_ns)),
     ];
-    let deliveries: [Line; 1] = [("deliveries", |point| Some(point.deliveries_per_s))];
-    let posts: [Line; 1] = [("posts", |point| Some(point.posts_per_s))];
+    let deliveries: [Line; 1] = [("deliveries", 0, |point| Some(point.deliveries_per_s))];
+    let posts: [Line; 1] = [("posts", 0, |point| Some(point.posts_per_s))];
     let lateness: [Line; 2] = [
-        ("send lag", |point| ns(point.send_lag_ns)),
-        ("hiccup", |point| ns(point.hiccup_ns.filter(|ns| *ns > 0))),
+        ("send lag", 1, |point| ns(point.send_lag_ns)),
+        ("hiccup", 2, |point| ns(point.hiccup_ns.filter(|ns| *ns > 0))),
     ];
     let cpu: [Line; 2] =
-        [("generator", |point| point.generator_cores), ("target", |point| point.target_cores)];
+        [("generator", 0, |point| point.generator_cores), ("target", 1, |point| point.target_cores)];
     let memory: [Line; 2] =
-        [("generator", |point| ns(point.generator_bytes)), ("target", |point| ns(point.target_bytes))];
+        [("generator", 0, |point| ns(point.generator_bytes)), ("target", 1, |point| ns(point.target_bytes))];
     let ns_text = |value: f64| duration(value as u64);
     vec![
         drawing.chart(
@@ -99,11 +99,11 @@ impl<'a> Drawing<'a> {
     }
 
     fn greatest(&self, lines: &[Line]) -> f64 {
-        lines.iter().flat_map(|(_, of)| self.values(*of)).fold(0.0, f64::max)
+        lines.iter().flat_map(|(_, _, of)| self.values(*of)).fold(0.0, f64::max)
     }
 
     fn latency_axis(&self, lines: &[Line]) -> Axis {
-        let least = lines.iter().flat_map(|(_, of)| self.values(*of)).fold(f64::INFINITY, f64::min);
+        let least = lines.iter().flat_map(|(_, _, of)| self.values(*of)).fold(f64::INFINITY, f64::min);
         Axis::latency(if least.is_finite() { least as u64 } else { 1 }, self.greatest(lines) as u64)
     }
 
@@ -120,28 +120,25 @@ impl<'a> Drawing<'a> {
         chart.linked = Some("time");
         chart.bands.clone_from(&self.bands);
         let middle_ns = |point: &Point| (point.end_ns - point.length_ns / 2) as f64;
-        // The last of a few lines is the one that matters most, so it is drawn above the others in the first color.
-        let colors = (0..lines.len()).rev();
         chart.series = lines
             .iter()
-            .zip(colors)
-            .map(|((name, of), color)| Series {
+            .map(|(name, color, of)| Series {
                 name: (*name).to_owned(),
-                color,
+                color: *color,
                 form: Form::Line,
                 points: self.points.iter().map(|point| (middle_ns(point), of(point))).collect(),
             })
             .collect();
         let latest = self.points.last();
-        let now = |(name, of): &Line| {
+        let now = |(name, _, of): &Line| {
             let value = latest.and_then(of).map_or("not known".to_owned(), text);
             format!("{name} {value}")
         };
         chart.summary = format!("Now: {}.", lines.iter().map(now).collect::<Vec<_>>().join(", "));
-        let heads = std::iter::once("time").chain(lines.iter().map(|(name, _)| *name));
+        let heads = std::iter::once("time").chain(lines.iter().map(|(name, ..)| *name));
         chart.table = Table { head: heads.map(str::to_owned).collect(), ..Table::default() };
         for point in self.points {
-            let figures = lines.iter().map(|(_, of)| of(point).map_or("–".to_owned(), text));
+            let figures = lines.iter().map(|(_, _, of)| of(point).map_or("–".to_owned(), text));
             let cells = std::iter::once(moment(point.end_ns)).chain(figures).collect();
             chart.table.push_at(self.time.scale.place(middle_ns(point)), cells);
         }
