@@ -4,8 +4,9 @@
 //! * The steps are the state. Nothing else is remembered, so a search goes on from any prefix of them.
 //! * A verification that fails is a load that failed: the search falls back to the next lower one that held, and halves
 //!   again where that is far below.
-//! * A search plans no step beyond its share of the budget. What it leaves of it goes to those after it, and what the last one
-//!   leaves to those before it.
+//! * A search plans no step beyond its share of the budget, but to end a verification that has begun: one that is known is worth
+//!   more than two that are not. What it leaves of its share goes to those after it, and what the last one leaves to those
+//!   before it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,8 +85,16 @@ pub(super) struct Search<'a> {
     steps: Vec<&'a Step>,
     /// Those of all searches.
     all_steps: &'a [Step],
-    /// What is left of its share of the budget.
-    allowance_ns: Option<u64>,
+    budget: Option<Budget>,
+}
+
+/// What a search may spend.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    /// All that it has, with what it has spent of it.
+    share_ns: u64,
+    /// What all searches together have left.
+    left_ns: u64,
 }
 
 /// Where a ramp begins.
@@ -122,19 +131,19 @@ impl<'a> Search<'a> {
             let before = took(&mut steps.iter().filter(|step| (step.search as usize) < index));
             let own: Vec<&Step> = steps.iter().filter(|step| step.search as usize == index).collect();
             let share = budget_ns.map(|budget| budget.saturating_sub(before) / (count - index) as u64);
-            let rest = share.map(|share| share.saturating_sub(took(&mut own.iter().copied())));
-            // What it left is no longer its own where those after it have spent it.
-            let allowance_ns = rest.zip(budget_left_ns).map(|(rest, left)| rest.min(left));
-            Self { plan, index, fixed, steps: own, all_steps: steps, allowance_ns }
+            let budget = share.zip(budget_left_ns).map(|(share_ns, left_ns)| Budget { share_ns, left_ns });
+            Self { plan, index, fixed, steps: own, all_steps: steps, budget }
         };
         let mut searches: Vec<Self> = searches.into_iter().enumerate().map(of_index).collect();
-        if budget_left_ns.is_some() && searches.iter().all(|search| search.decide().is_err()) {
-            let goes_on =
-                |search: &Self| Self { allowance_ns: budget_left_ns, ..search.clone() }.decide().is_ok();
+        if let Some(left_ns) = budget_left_ns
+            && searches.iter().all(|search| search.decide().is_err())
+        {
+            let all_of_it = Some(Budget { share_ns: u64::MAX, left_ns });
+            let goes_on = |search: &Self| Self { budget: all_of_it, ..search.clone() }.decide().is_ok();
             let is_open = |search: &Self| search.decide() == Err(Ending::BudgetSpent);
             let open = searches.iter().position(|search| is_open(search) && goes_on(search));
             if let Some(index) = open.or_else(|| searches.iter().position(goes_on)) {
-                searches[index].allowance_ns = budget_left_ns;
+                searches[index].budget = all_of_it;
             }
         }
         searches
@@ -313,16 +322,26 @@ impl<'a> Search<'a> {
         ((bounded * scale).round() / scale).min(self.plan.load_max)
     }
 
+    /// What it may still spend, if it is given so much beyond its share.
+    fn allowance_ns(&self, beyond_ns: u64) -> Option<u64> {
+        let spent_ns: u64 = self.steps.iter().map(|step| step.took_ns).sum();
+        // What it left is no longer its own where those after it have spent it.
+        let rest = |budget: Budget| budget.share_ns.saturating_add(beyond_ns).saturating_sub(spent_ns);
+        self.budget.map(|budget| rest(budget).min(budget.left_ns))
+    }
+
     /// The budget has room for so many of them.
     fn affords(&self, wanted: &Wanted, steps: usize) -> bool {
         let each_ns = took_ns(self.plan, self.all_steps, self.steady_ns(wanted, true));
-        self.allowance_ns.is_none_or(|allowance| each_ns.saturating_mul(steps as u64) <= allowance)
+        let has_begun = wanted.role == Role::Verify && self.verifications() > 0;
+        let beyond_ns = if has_begun { each_ns.saturating_mul(VERIFICATIONS as u64) } else { 0 };
+        self.allowance_ns(beyond_ns).is_none_or(|allowance| each_ns.saturating_mul(steps as u64) <= allowance)
     }
 
     /// It has no room for all that is likely to come at full length.
     fn is_short(&self, wanted: &Wanted) -> bool {
         let each_ns = took_ns(self.plan, self.all_steps, self.steady_ns(wanted, false));
-        self.allowance_ns
+        self.allowance_ns(0)
             .is_some_and(|allowance| each_ns.saturating_mul(wanted.steps_left as u64) > allowance)
     }
 

@@ -240,6 +240,25 @@ fn searches_share_a_budget() {
     assert!((0..5).all(|search| capacity.steps.iter().any(|step| step.search == search)));
 }
 
+/// One that is known is worth more than two that are not.
+#[test]
+fn a_verification_that_has_begun_is_ended_before_another_search_begins() {
+    let mut ended = 0;
+    for minutes in 20..60 {
+        let capacity = Server::default().session(&of_both(), Some(minutes * MINUTE_NS), usize::MAX);
+        for (index, search) in capacity.searches.iter().enumerate() {
+            let is_own = |step: &&Step| step.search as usize == index;
+            let last = capacity.steps.iter().rfind(is_own);
+            let is_last = last == capacity.steps.last();
+            let has_begun =
+                last.is_some_and(|step| step.role == Role::Verify && step.outcome == Outcome::Pass);
+            assert!(!has_begun || is_last || search.verified.is_some(), "{minutes} minutes: {search:?}");
+            ended += usize::from(has_begun && !is_last);
+        }
+    }
+    assert!(ended > 40, "{ended}");
+}
+
 #[test]
 fn progress_narrows_and_ends() {
     let server = Server { noise: 0.0, ..Server::default() };
