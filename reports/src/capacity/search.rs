@@ -85,13 +85,14 @@ pub(super) struct Search<'a> {
     steps: Vec<&'a Step>,
     /// Those of all searches.
     all_steps: &'a [Step],
+    /// `None`: it may take what it needs.
     budget: Option<Budget>,
 }
 
 /// What a search may spend.
 #[derive(Debug, Clone, Copy)]
 struct Budget {
-    /// All that it has, with what it has spent of it.
+    /// Its share of the whole, what it has spent included.
     share_ns: u64,
     /// What all searches together have left.
     left_ns: u64,
