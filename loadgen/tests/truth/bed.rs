@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use feedmark::clock::RunClock;
 use feedmark_reports::quantile::Quantile;
 use feedmark_reports::{LatencySummary, RunResult, Status};
 use serde::Deserialize;
@@ -14,8 +16,9 @@ use crate::log::Truth;
 use crate::place::Place;
 use crate::support::{Bed, Finished};
 
-/// Repetitions of a run that the harness calls INVALID.
-pub(crate) const REPETITIONS_MAX: usize = 3;
+/// How long a test goes on repeating what the harness calls INVALID: a host that is shared may be disturbed for minutes. With
+/// the last run it stays below the ten minutes after which nextest ends a test.
+const REPEATED_FOR: Duration = Duration::from_secs(4 * 60);
 pub(crate) const MS_NS: f64 = 1e6;
 
 /// The runs are as long and as many as METHOD says.
@@ -129,20 +132,40 @@ impl Plan {
         Ok(run)
     }
 
-    /// Runs until the harness calls a run something else than INVALID.
+    /// Runs until the harness vouches for a run.
     pub(crate) fn run(&self) -> Run {
-        let mut disturbed = Vec::new();
-        for _ in 0..=REPETITIONS_MAX {
-            match self.run_once() {
-                Ok(run) => return run,
-                Err(run) => {
-                    tell("INVALID, to be repeated", &run.result.verdict.reasons.join(" | "));
-                    disturbed.push(run);
-                }
+        until_valid(|| self.run_once())
+    }
+}
+
+/// How long a test has gone on.
+pub(crate) struct Patience(RunClock);
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self(RunClock::start())
+    }
+
+    /// It has gone on for [`REPEATED_FOR`].
+    pub(crate) fn is_over(&self) -> bool {
+        Duration::from_nanos(self.0.now_ns()) > REPEATED_FOR
+    }
+}
+
+/// Goes on until the harness calls something else than INVALID, as long as there is [`Patience`].
+pub(crate) fn until_valid<T>(mut once: impl FnMut() -> Result<T, Box<Disturbed>>) -> T {
+    let patience = Patience::new();
+    let mut disturbed = Vec::new();
+    loop {
+        match once() {
+            Ok(run) => return run,
+            Err(run) => {
+                tell("INVALID, to be repeated", &run.result.verdict.reasons.join(" | "));
+                disturbed.push(run);
             }
         }
-        let reasons: Vec<_> = disturbed.iter().map(|run| &run.result.verdict.reasons).collect();
-        panic!("INVALID {} times: {reasons:#?}", reasons.len());
+        let reasons = || disturbed.iter().map(|run| &run.result.verdict.reasons).collect::<Vec<_>>();
+        assert!(!patience.is_over(), "INVALID {} times: {:#?}", disturbed.len(), reasons());
     }
 }
 

@@ -5,9 +5,7 @@ use feedmark_reports::quantile::Quantile;
 use feedmark_reports::stats::littles_law;
 use feedmark_reports::validity::Label;
 
-use crate::bed::{
-    MS_NS, Plan, REPETITIONS_MAX, Run, assert_near, ms, quantile_of, reported_ns, row, scaled, tell,
-};
+use crate::bed::{MS_NS, Plan, Run, assert_near, ms, quantile_of, reported_ns, row, scaled};
 use crate::picture;
 
 fn t1_plan() -> Plan {
@@ -55,7 +53,7 @@ fn little(run: &Run, name: &str) {
 /// One freeze of a second under 100 posts a second; also with a single writer, which a closed-loop tool would be.
 pub(crate) fn t2(args: &[&str], mutant: Option<&'static str>) {
     let faults = ["kind=stall,at=9s,for=1s"];
-    let duration = ["--arrivals", "constant", "-c", "10", "-r", "100/s", "-d", scaled("60s", "20s")];
+    let duration = ["--arrivals", "constant", "-c", "10", "-r", "100/s", "-d", scaled("60s", "12s")];
     let run = Plan::new(&faults).with(&duration).with(args).mutant(mutant).run();
     let (delivery, posts) = (&run.result.latency_ns.delivery, &run.result.posts);
     let scheduled = posts.scheduled as f64;
@@ -142,19 +140,10 @@ fn t12_a_stall_of_the_server_is_latency_and_no_fault_of_ours() {
     let runs = scaled(20, 2);
     let plan = Plan::new(&["kind=stall,at=9s,for=300ms"]);
     let plan = plan.with(&["--arrivals", "constant", "-d", "10s", "--deadline", "3s"]);
-    let (mut said, mut was, mut disturbed) = (Vec::new(), Vec::new(), 0);
+    let (mut said, mut was) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let run = loop {
-            match plan.run_once() {
-                Ok(run) => break run,
-                // Now and then it is the machine; of a stall that looks like the generator's, all would be INVALID.
-                Err(invalid) => {
-                    disturbed += 1;
-                    tell("T12, INVALID", &invalid.result.verdict.reasons.join(" | "));
-                    assert!(disturbed <= REPETITIONS_MAX, "{disturbed} runs INVALID");
-                }
-            }
-        };
+        // Now and then it is the machine that is disturbed; of a stall that looks like the generator's, all would be INVALID.
+        let run = plan.run();
         let expected = *run.true_latencies_ns().last().unwrap() as f64;
         let found = reported_ns(&run.result.latency_ns.delivery, 1.0);
         assert!(expected > 230.0 * MS_NS && run.truth.stalls.len() == 1, "nothing stalled: {expected}");
@@ -162,7 +151,7 @@ fn t12_a_stall_of_the_server_is_latency_and_no_fault_of_ours() {
         said.push(ms(found));
         was.push(ms(expected));
     }
-    row("T12", format!("VALID {runs} of {}, max {}", runs + disturbed, said.join(", ")), was.join(", "));
+    row("T12", format!("VALID, max {}", said.join(", ")), was.join(", "));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::bed::row;
 use crate::{accounting, healthy, latency};
 
 /// T2 kills a mutant in its short form as well.
-const SHORT_FREEZE: [&str; 4] = ["-d", "20s", "--deadline", "3s"];
+const SHORT_FREEZE: [&str; 4] = ["-d", "12s", "--deadline", "3s"];
 
 /// The test fails with this mutant.
 fn is_killed(mutant: &'static str, by: &str, complaint: &str, test: impl FnOnce(Option<&'static str>)) {
